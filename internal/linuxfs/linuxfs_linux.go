@@ -1,0 +1,122 @@
+package linuxfs
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const errNoAttr = unix.ENODATA
+
+// Temp is a file without a final name. It has to end in Link or Close; a process
+// that dies in between leaves nothing, or on file systems that know no unnamed
+// files a file called .tmp-….
+type Temp struct {
+	*os.File
+	dirfd int
+	name  string // "" for an unnamed file
+}
+
+// CreateTemp makes a file in the directory dirfd, unnamed where that is possible.
+func CreateTemp(dirfd int, mode uint32) (*Temp, error) {
+	f, err := Open(dirfd, ".", unix.O_TMPFILE|unix.O_RDWR, mode)
+	if err == nil {
+		return &Temp{f, dirfd, ""}, nil
+	}
+	if !errors.Is(err, unix.EOPNOTSUPP) && !errors.Is(err, unix.EISDIR) && !errors.Is(err, unix.ENOENT) {
+		return nil, err
+	}
+	name := TempName(".tmp-")
+	f, err = Open(dirfd, name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, mode)
+	if err != nil {
+		return nil, err
+	}
+	return &Temp{f, dirfd, name}, nil
+}
+
+// Link gives the file its name in the directory dirfd and closes it. It returns
+// an error that is fs.ErrExist where the name is taken.
+func (t *Temp) Link(dirfd int, name string) error {
+	defer t.Close()
+	if t.name == "" {
+		return unix.Linkat(unix.AT_FDCWD, procPath(int(t.Fd())), dirfd, name, unix.AT_SYMLINK_FOLLOW)
+	}
+	err := unix.Renameat2(t.dirfd, t.name, dirfd, name, unix.RENAME_NOREPLACE)
+	if err == nil {
+		t.name = ""
+	}
+	return err
+}
+
+// Close drops the file when it was not linked.
+func (t *Temp) Close() error {
+	if t.name != "" {
+		unix.Unlinkat(t.dirfd, t.name, 0)
+		t.name = ""
+	}
+	return t.File.Close()
+}
+
+// Clone makes dst share src's blocks (FICLONE). It returns an error that is
+// errors.ErrUnsupported where the file system can't, or the two are not on one.
+func Clone(dst, src *os.File) error {
+	err := unix.IoctlFileClone(int(dst.Fd()), int(src.Fd()))
+	switch err {
+	case unix.EOPNOTSUPP, unix.ENOTTY, unix.EXDEV, unix.EINVAL, unix.ENOSYS, unix.EPERM:
+		return errors.ErrUnsupported
+	}
+	return err
+}
+
+// Copy fills dst with src's contents from its start: shared blocks, else a copy
+// in the kernel, else a copy in user space.
+func Copy(dst, src *os.File) error {
+	if err := Clone(dst, src); !errors.Is(err, errors.ErrUnsupported) {
+		return err
+	}
+	_, err := io.Copy(dst, src) // uses copy_file_range
+	return err
+}
+
+// RenameNoReplace renames a file unless the new name is taken (fs.ErrExist).
+func RenameNoReplace(fromdir int, from string, todir int, to string) error {
+	err := unix.Renameat2(fromdir, from, todir, to, unix.RENAME_NOREPLACE)
+	if err == unix.EINVAL || err == unix.ENOSYS {
+		if err = unix.Linkat(fromdir, from, todir, to, 0); err == nil {
+			err = unix.Unlinkat(fromdir, from, 0)
+		}
+	}
+	return err
+}
+
+// SyncFS writes back the whole file system that f lies on.
+func SyncFS(f *os.File) error { return unix.Syncfs(int(f.Fd())) }
+
+// TryLock takes an open-file-description lock on all of f, shared or exclusive,
+// and returns an error that is unix.EAGAIN when another holds it.
+func TryLock(f *os.File, exclusive bool) error {
+	kind := int16(unix.F_RDLCK)
+	if exclusive {
+		kind = unix.F_WRLCK
+	}
+	lock := unix.Flock_t{Type: kind, Whence: io.SeekStart}
+	err := unix.FcntlFlock(f.Fd(), unix.F_OFD_SETLK, &lock)
+	if err == unix.EACCES {
+		err = unix.EAGAIN
+	}
+	return err
+}
+
+// SetModTime sets the modification time of an open file and leaves the time of
+// the last access alone.
+func SetModTime(fd int, t time.Time) error {
+	ts, err := unix.TimeToTimespec(t)
+	if err != nil {
+		return err
+	}
+	times := [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}
+	return unix.UtimesNanoAt(fd, "", times[:], unix.AT_EMPTY_PATH)
+}

@@ -1,0 +1,83 @@
+//go:build !linux
+
+package linuxfs
+
+import (
+	"errors"
+	"io"
+	"os"
+	"time"
+
+	"golang.org/x/sys/unix"
+)
+
+const errNoAttr = unix.ENOATTR
+
+// Temp is a file under a temporary name. It has to end in Link or Close.
+type Temp struct {
+	*os.File
+	dirfd int
+	name  string
+}
+
+// CreateTemp makes a file in the directory dirfd.
+func CreateTemp(dirfd int, mode uint32) (*Temp, error) {
+	name := TempName(".tmp-")
+	f, err := Open(dirfd, name, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR, mode)
+	if err != nil {
+		return nil, err
+	}
+	return &Temp{f, dirfd, name}, nil
+}
+
+// Link gives the file its name in the directory dirfd and closes it. It returns
+// an error that is fs.ErrExist where the name is taken.
+func (t *Temp) Link(dirfd int, name string) error {
+	defer t.Close()
+	return unix.Linkat(t.dirfd, t.name, dirfd, name, 0)
+}
+
+// Close drops the temporary name.
+func (t *Temp) Close() error {
+	if t.name != "" {
+		unix.Unlinkat(t.dirfd, t.name, 0)
+		t.name = ""
+	}
+	return t.File.Close()
+}
+
+// Clone returns errors.ErrUnsupported.
+func Clone(dst, src *os.File) error { return errors.ErrUnsupported }
+
+// Copy fills dst with src's contents from its start.
+func Copy(dst, src *os.File) error {
+	_, err := io.Copy(dst, src)
+	return err
+}
+
+// RenameNoReplace renames a file unless the new name is taken (fs.ErrExist).
+func RenameNoReplace(fromdir int, from string, todir int, to string) error {
+	if err := unix.Linkat(fromdir, from, todir, to, 0); err != nil {
+		return err
+	}
+	return unix.Unlinkat(fromdir, from, 0)
+}
+
+// SyncFS writes back f; there is no call for a whole file system.
+func SyncFS(f *os.File) error { return f.Sync() }
+
+// TryLock takes a lock on f, shared or exclusive, and returns an error that is
+// unix.EAGAIN when another holds it.
+func TryLock(f *os.File, exclusive bool) error {
+	how := unix.LOCK_SH
+	if exclusive {
+		how = unix.LOCK_EX
+	}
+	return unix.Flock(int(f.Fd()), how|unix.LOCK_NB)
+}
+
+// SetModTime sets the times of an open file.
+func SetModTime(fd int, t time.Time) error {
+	tv := unix.NsecToTimeval(t.UnixNano())
+	return unix.Futimes(fd, []unix.Timeval{tv, tv})
+}

@@ -1,0 +1,38 @@
+// Package ostreerepo is an OSTree repository on disk: a content-addressed store
+// of commits, in libostree's layout and safe to share with it.
+//
+// A repository is a directory:
+//
+//	config                     key file; [core] mode says how objects are stored
+//	objects/xx/rest.TYPE       loose objects, xx being the first two digits
+//	refs/heads/NAME            a checksum and a newline; also refs/remotes/REMOTE/NAME
+//	                           and refs/mirrors/COLLECTION/NAME
+//	tmp/staging-BOOTID-RANDOM  objects of a transaction that is not committed yet
+//	state/CHECKSUM.commitpartial  marks a commit some of whose objects are missing
+//	.lock                      shared by readers and writers, exclusive for deletion
+//
+// # Reading
+//
+// Open gives a [Repo]. Every read of an object verifies it: [Repo.Metadata] and
+// its typed siblings compare checksums before they return, and the reader of
+// [Repo.OpenFile] returns an error in place of io.EOF when the bytes were not
+// those that the name promises. [Repo.Stat] alone reads only a header.
+//
+// # Writing
+//
+// All writing happens in [Repo.Update]. Objects are written whole to a staging
+// directory under tmp and given their names there. When the callback returns
+// nil, the order of effects is: the file system is synced, the objects are
+// renamed into objects/, the directories are synced, the staging directory goes,
+// and the refs are replaced last, each by a rename. A process that is killed at
+// any instant leaves a staging directory, which the next writer of the same boot
+// takes over, and each ref old or new.
+//
+// # Modes
+//
+// The five modes differ in where the parts of a content object lie: archive
+// keeps a header and a deflate stream; bare the file as it is; bare-user the file
+// with its metadata in the xattr user.ostreemeta; bare-user-only the file without
+// owner and xattrs; bare-split-xattrs the file, and the xattrs as objects of
+// their own. Metadata objects are the same in all of them.
+package ostreerepo

@@ -1,0 +1,316 @@
+package ostreerepo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"sort"
+	"strings"
+
+	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/linuxfs"
+	"golang.org/x/sys/unix"
+)
+
+// Ref is a name for a commit.
+type Ref struct {
+	Name   string // a refspec: "os/stable", or "origin:os/stable"
+	Commit object.Checksum
+	Alias  string // for an alias the ref that it points to, else ""
+}
+
+// CollectionRef is a ref of a named collection of refs.
+type CollectionRef struct {
+	Collection string
+	Name       string
+	Commit     object.Checksum
+}
+
+const refFragment = `[A-Za-z0-9_][-._A-Za-z0-9]*`
+
+var (
+	fragmentPattern   = regexp.MustCompile(`^` + refFragment + `$`)
+	refPattern        = regexp.MustCompile(`^` + refFragment + `(/` + refFragment + `)*$`)
+	collectionPattern = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]*(\.[A-Za-z_][A-Za-z0-9_]*)+$`)
+)
+
+// ValidateRef reports why name can't be a ref: it is no list of fragments of
+// letters, digits, '_', '-' and '.' with slashes between.
+func ValidateRef(name string) error {
+	if !refPattern.MatchString(name) {
+		return fmt.Errorf("Invalid ref name %s", name) //nolint:staticcheck // libostree's text
+	}
+	return nil
+}
+
+// ValidateCollectionID reports why id can't name a collection: it follows the
+// grammar of D-Bus interface names.
+func ValidateCollectionID(id string) error {
+	if len(id) > 255 || !collectionPattern.MatchString(id) {
+		return fmt.Errorf("Invalid collection ID %s", id) //nolint:staticcheck // libostree's text
+	}
+	return nil
+}
+
+// ParseRefspec splits "REMOTE:REF"; the remote of a local ref is "".
+func ParseRefspec(s string) (remote, ref string, err error) {
+	ref = s
+	if i := strings.IndexByte(s, ':'); i >= 0 {
+		remote, ref = s[:i], s[i+1:]
+		if !fragmentPattern.MatchString(remote) {
+			return "", "", fmt.Errorf("Invalid remote name %s", remote) //nolint:staticcheck // libostree's text
+		}
+	}
+	if err := ValidateRef(ref); err != nil {
+		return "", "", fmt.Errorf("Invalid refspec %s", s) //nolint:staticcheck // libostree's text
+	}
+	return remote, ref, nil
+}
+
+// refPath is where the ref's file lies below the repository.
+func refPath(remote, ref string) string {
+	if remote == "" {
+		return "refs/heads/" + ref
+	}
+	return "refs/remotes/" + remote + "/" + ref
+}
+
+// Resolve finds the commit that rev names: a checksum, a unique prefix of a
+// commit's checksum, a ref, REMOTE:REF or REMOTE/REF, a ref that some remote has,
+// each with any number of ^ after it for the parent. A rev that names nothing is
+// a *RevError.
+func (r *Repo) Resolve(rev string) (object.Checksum, error) {
+	if base, ok := strings.CutSuffix(rev, "^"); ok {
+		return r.resolveParent(base)
+	}
+	if c, err := object.ParseChecksum(rev); err == nil {
+		return c, nil
+	}
+	if c, ok, err := r.resolvePrefix(rev); ok || err != nil {
+		return c, err
+	}
+	remote, ref, err := ParseRefspec(rev)
+	if err != nil {
+		return object.Checksum{}, err
+	}
+	for at := r; at != nil; at = at.parent {
+		if c, ok, err := at.resolveRef(remote, ref); ok || err != nil {
+			return c, err
+		}
+	}
+	return object.Checksum{}, &RevError{rev, "not found"}
+}
+
+func (r *Repo) resolveParent(rev string) (object.Checksum, error) {
+	c, err := r.Resolve(rev)
+	if err != nil {
+		return object.Checksum{}, err
+	}
+	commit, err := r.Commit(c)
+	if err != nil {
+		return object.Checksum{}, err
+	}
+	if commit.Parent.IsZero() {
+		return object.Checksum{}, &NoParentError{c}
+	}
+	return commit.Parent, nil
+}
+
+var prefixPattern = regexp.MustCompile(`^[0-9a-f]{1,63}$`)
+
+func (r *Repo) resolvePrefix(prefix string) (c object.Checksum, ok bool, err error) {
+	if !prefixPattern.MatchString(prefix) {
+		return c, false, nil
+	}
+	for n, err := range r.looseIn(prefix) {
+		if err != nil {
+			return c, false, err
+		}
+		if n.Type != object.TypeCommit || !strings.HasPrefix(n.Checksum.String(), prefix) {
+			continue
+		}
+		if ok && c != n.Checksum {
+			return c, false, &RevError{prefix, "not unique"}
+		}
+		c, ok = n.Checksum, true
+	}
+	return c, ok, nil
+}
+
+// resolveRef looks in this repository alone.
+func (r *Repo) resolveRef(remote, ref string) (c object.Checksum, ok bool, err error) {
+	paths := []string{refPath(remote, ref)}
+	if remote == "" {
+		paths = append(paths, "refs/remotes/"+ref)
+		remotes, err := r.refDirs("refs/remotes")
+		if err != nil {
+			return c, false, err
+		}
+		for _, name := range remotes {
+			paths = append(paths, refPath(name, ref))
+		}
+	}
+	for _, p := range paths {
+		c, err := r.readRef(p)
+		if err == nil {
+			return c, true, nil
+		}
+		if !isNoRef(err) {
+			return c, false, err
+		}
+	}
+	return c, false, nil
+}
+
+// isNoRef reports whether a path leads to no file: nothing, a directory, or
+// something below a file.
+func isNoRef(err error) bool {
+	return errors.Is(err, fs.ErrNotExist) || errors.Is(err, unix.EISDIR) || errors.Is(err, unix.ENOTDIR)
+}
+
+// readRef reads the checksum in a ref's file. Aliases are symlinks and followed.
+func (r *Repo) readRef(p string) (object.Checksum, error) {
+	f, err := linuxfs.Open(r.fd(), p, unix.O_RDONLY, 0)
+	if err != nil {
+		return object.Checksum{}, err
+	}
+	defer f.Close()
+	buf := make([]byte, 128)
+	n, err := f.Read(buf)
+	if err != nil && n == 0 && errors.Is(err, unix.EISDIR) {
+		return object.Checksum{}, unix.EISDIR
+	}
+	c, err := object.ParseChecksum(strings.TrimRight(string(buf[:max(n, 0)]), " \t\r\n"))
+	if err != nil {
+		return object.Checksum{}, fmt.Errorf("repo %s: %s: %w", r.path, p, err)
+	}
+	return c, nil
+}
+
+// refDirs lists the names of the directories in dir that may hold refs.
+func (r *Repo) refDirs(dir string) ([]string, error) {
+	entries, err := os.ReadDir(r.path + "/" + dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var names []string
+	for _, e := range entries {
+		if e.IsDir() {
+			names = append(names, e.Name())
+		}
+	}
+	return names, nil
+}
+
+// Refs lists local and remote refs, aliases included, sorted by refspec.
+func (r *Repo) Refs() ([]Ref, error) {
+	refs, err := r.refsBelow("refs/heads", "", "")
+	if err != nil {
+		return nil, err
+	}
+	remotes, err := r.refDirs("refs/remotes")
+	if err != nil {
+		return nil, err
+	}
+	for _, remote := range remotes {
+		more, err := r.refsBelow("refs/remotes/"+remote, "", remote+":")
+		if err != nil {
+			return nil, err
+		}
+		refs = append(refs, more...)
+	}
+	sort.Slice(refs, func(i, j int) bool { return refs[i].Name < refs[j].Name })
+	return refs, nil
+}
+
+// CollectionRefs lists the refs of collections: the repository's own one, whose
+// refs are the local ones, and those that it mirrors.
+func (r *Repo) CollectionRefs() ([]CollectionRef, error) {
+	collections, err := r.refDirs("refs/mirrors")
+	if err != nil {
+		return nil, err
+	}
+	places := map[string]string{}
+	for _, c := range collections {
+		places[c] = "refs/mirrors/" + c
+	}
+	if r.collectionID != "" {
+		places[r.collectionID] = "refs/heads"
+	}
+	var out []CollectionRef
+	for collection, place := range places {
+		refs, err := r.refsBelow(place, "", "")
+		if err != nil {
+			return nil, err
+		}
+		for _, ref := range refs {
+			out = append(out, CollectionRef{collection, ref.Name, ref.Commit})
+		}
+	}
+	sort.Slice(out, func(i, j int) bool {
+		if out[i].Collection != out[j].Collection {
+			return out[i].Collection < out[j].Collection
+		}
+		return out[i].Name < out[j].Name
+	})
+	return out, nil
+}
+
+// maxRefDepth bounds how deep a ref's name may nest.
+const maxRefDepth = 256
+
+func (r *Repo) refsBelow(top, below, prefix string) ([]Ref, error) {
+	if strings.Count(below, "/") > maxRefDepth {
+		return nil, fmt.Errorf("repo %s: %s/%s: nested too deep", r.path, top, below)
+	}
+	entries, err := os.ReadDir(r.path + "/" + path.Join(top, below))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	var refs []Ref
+	for _, e := range entries {
+		if !fragmentPattern.MatchString(e.Name()) {
+			continue // a temporary file or the like
+		}
+		name := path.Join(below, e.Name())
+		if e.IsDir() {
+			more, err := r.refsBelow(top, name, prefix)
+			if err != nil {
+				return nil, err
+			}
+			refs = append(refs, more...)
+			continue
+		}
+		c, err := r.readRef(top + "/" + name)
+		if isNoRef(err) {
+			continue // deleted since it was listed, or a dangling alias
+		}
+		if err != nil {
+			return nil, err
+		}
+		ref := Ref{Name: prefix + name, Commit: c}
+		if e.Type() == fs.ModeSymlink {
+			ref.Alias = r.aliasTarget(top, name)
+		}
+		refs = append(refs, ref)
+	}
+	return refs, nil
+}
+
+// aliasTarget is the ref that an alias points to.
+func (r *Repo) aliasTarget(top, name string) string {
+	target, err := os.Readlink(r.path + "/" + top + "/" + name)
+	if err != nil {
+		return ""
+	}
+	return path.Join(path.Dir(name), target)
+}

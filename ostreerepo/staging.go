@@ -1,0 +1,362 @@
+package ostreerepo
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/linuxfs"
+	"golang.org/x/sync/errgroup"
+	"golang.org/x/sys/unix"
+)
+
+// staging is a directory tmp/staging-BOOTID-RANDOM that holds the objects of a
+// transaction under the paths that they will have below objects/. The file
+// …-lock beside it is locked for as long as its transaction runs.
+type staging struct {
+	repo *Repo
+	tmp  *os.File
+	dir  *os.File
+	lock *os.File
+	name string
+	mu   sync.Mutex
+	made [256]bool // which of the directories 00 to ff exist
+}
+
+const lockSuffix = "-lock"
+
+// openStaging takes over a staging directory that a killed process of this boot
+// left, or makes one.
+func (r *Repo) openStaging() (_ *staging, err error) {
+	boot, err := bootID()
+	if err != nil {
+		return nil, err
+	}
+	if err := unix.Mkdirat(r.fd(), "tmp", 0o775); err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, fmt.Errorf("tmp: %w", err)
+	}
+	s := &staging{repo: r}
+	defer func() {
+		if err != nil {
+			s.close()
+		}
+	}()
+	if s.tmp, err = openDir(r.fd(), "tmp"); err != nil {
+		return nil, fmt.Errorf("tmp: %w", err)
+	}
+	prefix := "staging-" + boot + "-"
+	if found, err := s.adopt(prefix); found || err != nil {
+		return s, err
+	}
+	return s, s.create(prefix)
+}
+
+// adopt looks for a directory whose lock is free.
+func (s *staging) adopt(prefix string) (bool, error) {
+	entries, err := os.ReadDir(s.repo.path + "/tmp")
+	if err != nil {
+		return false, err
+	}
+	for _, e := range entries {
+		if !e.IsDir() || !strings.HasPrefix(e.Name(), prefix) {
+			continue
+		}
+		if s.lock = tryLockFile(s.tmp, e.Name()+lockSuffix); s.lock == nil {
+			continue
+		}
+		s.name = e.Name()
+		if s.dir, err = openDir(int(s.tmp.Fd()), s.name); err != nil {
+			return false, fmt.Errorf("tmp/%s: %w", s.name, err)
+		}
+		return true, s.dropCommits()
+	}
+	return false, nil
+}
+
+// dropCommits removes the commits of a transaction that was not completed: some
+// of what they consist of may have been published and pruned since.
+func (s *staging) dropCommits() error {
+	return s.each(func(dir, file string, n object.Name) error {
+		if !isCommit(n.Type) {
+			return nil
+		}
+		return unix.Unlinkat(s.fd(), dir+"/"+file, 0)
+	})
+}
+
+func (s *staging) create(prefix string) error {
+	for range 100 {
+		s.name = linuxfs.TempName(prefix)
+		if s.lock = tryLockFile(s.tmp, s.name+lockSuffix); s.lock == nil {
+			continue
+		}
+		if err := unix.Mkdirat(int(s.tmp.Fd()), s.name, 0o755); err != nil {
+			return fmt.Errorf("tmp/%s: %w", s.name, err)
+		}
+		var err error
+		s.dir, err = openDir(int(s.tmp.Fd()), s.name)
+		return err
+	}
+	return fmt.Errorf("tmp/%s…: can't lock", prefix)
+}
+
+// tryLockFile creates and locks a file, or returns nil: somebody else has it.
+// Between open and lock the holder may have removed it, so it must still be there.
+func tryLockFile(dir *os.File, name string) *os.File {
+	f, err := linuxfs.Open(int(dir.Fd()), name, unix.O_CREAT|unix.O_RDWR|unix.O_NOFOLLOW, 0o600)
+	if err != nil {
+		return nil
+	}
+	var opened, named unix.Stat_t
+	if linuxfs.TryLock(f, true) != nil ||
+		unix.Fstat(int(f.Fd()), &opened) != nil ||
+		unix.Fstatat(int(dir.Fd()), name, &named, unix.AT_SYMLINK_NOFOLLOW) != nil ||
+		opened.Ino != named.Ino || opened.Dev != named.Dev {
+		f.Close()
+		return nil
+	}
+	return f
+}
+
+func (s *staging) fd() int { return int(s.dir.Fd()) }
+
+// sync writes back the file system, once for all the objects.
+func (s *staging) sync() error {
+	if err := linuxfs.SyncFS(s.dir); err != nil {
+		return fmt.Errorf("syncfs: %w", err)
+	}
+	return nil
+}
+
+// makeDir makes the directory that path's object lies in.
+func (s *staging) makeDir(path string) error {
+	i, err := strconv.ParseUint(path[:2], 16, 8)
+	if err != nil {
+		return err
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.made[i] {
+		return nil
+	}
+	if err := unix.Mkdirat(s.fd(), path[:2], 0o775); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	s.made[i] = true
+	return nil
+}
+
+// write stores a metadata object. It returns false when it was there.
+func (s *staging) write(path string, data []byte) (created bool, err error) {
+	temp, err := linuxfs.CreateTemp(s.fd(), 0o600)
+	if err != nil {
+		return false, err
+	}
+	defer temp.Close()
+	if _, err := temp.Write(data); err != nil {
+		return false, err
+	}
+	if err := unix.Fchmod(int(temp.Fd()), 0o644); err != nil {
+		return false, err
+	}
+	return s.link(temp, path)
+}
+
+// link gives a finished file its object's path. Another goroutine may have been
+// faster with the same object; then created is false.
+func (s *staging) link(temp *linuxfs.Temp, path string) (created bool, err error) {
+	if s.repo.perObjectFsync {
+		if err := temp.Sync(); err != nil {
+			return false, err
+		}
+	}
+	if err := s.makeDir(path); err != nil {
+		return false, err
+	}
+	err = temp.Link(s.fd(), path)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
+func (s *staging) unlink(path string) error {
+	err := unix.Unlinkat(s.fd(), path, 0)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// each calls fn for every staged object.
+func (s *staging) each(fn func(dir, file string, n object.Name) error) error {
+	for i := range 256 {
+		dir := fmt.Sprintf("%02x", i)
+		if err := s.eachIn(dir, fn); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (s *staging) eachIn(dir string, fn func(dir, file string, n object.Name) error) error {
+	f, err := openDir(s.fd(), dir)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	files, err := f.Readdirnames(-1)
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		n, err := object.ParseLoosePath(dir, file, s.repo.mode == ModeArchive)
+		if err != nil {
+			continue
+		}
+		if err := fn(dir, file, n); err != nil {
+			return fmt.Errorf("object %s: %w", n, err)
+		}
+	}
+	return nil
+}
+
+// publish renames the objects of the chosen types into objects/ and returns the
+// names of the directories that changed.
+func (s *staging) publish(r *Repo, which func(object.Type) bool) ([]string, error) {
+	var touched [256]bool
+	var g errgroup.Group
+	g.SetLimit(8)
+	for i := range touched {
+		g.Go(func() error {
+			var err error
+			touched[i], err = s.publishDir(r, fmt.Sprintf("%02x", i), which)
+			return err
+		})
+	}
+	err := g.Wait()
+	var dirs []string
+	for i, yes := range touched {
+		if yes {
+			dirs = append(dirs, fmt.Sprintf("%02x", i))
+		}
+	}
+	return dirs, err
+}
+
+func (s *staging) publishDir(r *Repo, dir string, which func(object.Type) bool) (touched bool, err error) {
+	move := func(which func(object.Type) bool) error {
+		return s.eachIn(dir, func(dir, file string, n object.Name) error {
+			if !which(n.Type) {
+				return nil
+			}
+			if err := makeObjectDir(r, dir, &touched); err != nil {
+				return err
+			}
+			return s.publishObject(r, dir+"/"+file, n.Type)
+		})
+	}
+	if r.mode == ModeBareSplitXattrs { // xattrs go before the file that they belong to
+		err = move(func(t object.Type) bool { return which(t) && isSplitXattr(t) })
+	}
+	if err == nil {
+		err = move(which)
+	}
+	return touched, err
+}
+
+func makeObjectDir(r *Repo, dir string, done *bool) error {
+	if *done {
+		return nil
+	}
+	*done = true
+	if err := unix.Mkdirat(r.objectsFD(), dir, 0o775); err != nil && !errors.Is(err, fs.ErrExist) {
+		return err
+	}
+	return nil
+}
+
+func isSplitXattr(t object.Type) bool {
+	return t == object.TypeFileXattrs || t == object.TypeFileXattrsLink
+}
+
+func (s *staging) publishObject(r *Repo, path string, t object.Type) error {
+	if t == object.TypeCommitMeta { // not named by its bytes: the new one counts
+		return unix.Renameat(s.fd(), path, r.objectsFD(), path)
+	}
+	err := linuxfs.RenameNoReplace(s.fd(), path, r.objectsFD(), path)
+	if errors.Is(err, fs.ErrExist) {
+		return unix.Unlinkat(s.fd(), path, 0)
+	}
+	return err
+}
+
+// remove deletes the directory with what is left in it, then its lock.
+func (s *staging) remove() {
+	if s.lock == nil {
+		return
+	}
+	removeStaging(s.repo, s.tmp, s.name)
+	s.close()
+}
+
+func removeStaging(r *Repo, tmp *os.File, name string) {
+	os.RemoveAll(r.path + "/tmp/" + name)
+	unix.Unlinkat(int(tmp.Fd()), name+lockSuffix, 0)
+}
+
+func (s *staging) close() {
+	for _, f := range []**os.File{&s.lock, &s.dir, &s.tmp} {
+		if *f != nil {
+			(*f).Close()
+			*f = nil
+		}
+	}
+}
+
+// cleanTmp removes what other processes left in tmp: staging directories of
+// other boots, and anything else that is older than core.tmp-expiry-secs. What
+// can't be removed stays for the next time.
+func (r *Repo) cleanTmp() {
+	tmp, err := openDir(r.fd(), "tmp")
+	if err != nil {
+		return
+	}
+	defer tmp.Close()
+	boot, err := bootID()
+	if err != nil {
+		return
+	}
+	entries, _ := tmp.ReadDir(-1)
+	for _, e := range entries {
+		name := e.Name()
+		switch {
+		case name == "cache", strings.HasSuffix(name, lockSuffix) && strings.HasPrefix(name, "staging-"):
+		case e.IsDir() && strings.HasPrefix(name, "staging-"):
+			r.cleanStaging(tmp, name, boot)
+		default:
+			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > r.tmpExpiry {
+				os.RemoveAll(r.path + "/tmp/" + name)
+			}
+		}
+	}
+}
+
+func (r *Repo) cleanStaging(tmp *os.File, name, boot string) {
+	if strings.HasPrefix(name, "staging-"+boot+"-") {
+		return // the next transaction takes it over
+	}
+	if lock := tryLockFile(tmp, name+lockSuffix); lock != nil {
+		removeStaging(r, tmp, name)
+		lock.Close()
+	}
+}

@@ -1,0 +1,286 @@
+package ostreerepo
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"sort"
+	"sync"
+	"sync/atomic"
+
+	"github.com/treenail/treenail/format/gvariant"
+	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/durable"
+	"golang.org/x/sys/unix"
+)
+
+// UpdateOptions are the choices of Update.
+type UpdateOptions struct {
+	DisableFsync bool // never wait for the disk, whatever core.fsync says
+}
+
+// Tx is a transaction. Objects may be put from several goroutines at a time; the
+// methods that name refs and states belong to the goroutine of the callback.
+type Tx struct {
+	repo    *Repo
+	staging *staging
+	space   *space
+	fsync   bool
+	noClone atomic.Bool // the file system can't share blocks
+	refs    []refChange
+	partial map[object.Checksum]bool // true: mark, false: unmark
+
+	mu    sync.Mutex
+	stats Stats
+}
+
+// Stats counts what a transaction was given and what was new. Bytes are those of
+// the bodies of content objects that were written.
+type Stats struct {
+	MetadataTotal, MetadataWritten int
+	ContentTotal, ContentWritten   int
+	CacheHits                      int
+	ContentBytes                   int64
+}
+
+// Update runs fn in a transaction. When fn returns nil everything it put becomes
+// part of the repository, refs last; on any error nothing does. The package
+// comment says what a kill in between leaves.
+func (r *Repo) Update(ctx context.Context, o UpdateOptions, fn func(*Tx) error) (err error) {
+	unlock, err := r.Lock(ctx, false)
+	if err != nil {
+		return err
+	}
+	defer unlock()
+	tx, err := r.begin(o)
+	if err != nil {
+		return fmt.Errorf("repo %s: begin transaction: %w", r.path, err)
+	}
+	defer tx.staging.remove()
+	if err := fn(tx); err != nil {
+		return err
+	}
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	if err := tx.commit(); err != nil {
+		return fmt.Errorf("repo %s: commit transaction: %w", r.path, err)
+	}
+	return nil
+}
+
+func (r *Repo) begin(o UpdateOptions) (*Tx, error) {
+	space, err := r.freeSpace()
+	if err != nil {
+		return nil, err
+	}
+	s, err := r.openStaging()
+	if err != nil {
+		return nil, err
+	}
+	return &Tx{
+		repo:    r,
+		staging: s,
+		space:   space,
+		fsync:   r.fsync && !o.DisableFsync,
+		partial: map[object.Checksum]bool{},
+	}, nil
+}
+
+// commit makes the transaction visible. The order of its steps is what the
+// package comment promises.
+func (tx *Tx) commit() error {
+	if tx.fsync {
+		if err := tx.staging.sync(); err != nil {
+			return err
+		}
+	}
+	if err := tx.markPartial(); err != nil {
+		return err
+	}
+	// Commits follow what they consist of, so that no instant shows a commit
+	// whose objects are not there yet.
+	if err := tx.publish(func(t object.Type) bool { return !isCommit(t) }); err != nil {
+		return err
+	}
+	if err := tx.publish(isCommit); err != nil {
+		return err
+	}
+	tx.staging.remove()
+	if err := tx.unmarkPartial(); err != nil {
+		return err
+	}
+	for _, change := range tx.refs { // here the new commits become reachable
+		if err := change.apply(tx); err != nil {
+			return err
+		}
+	}
+	tx.repo.touch()
+	tx.repo.cleanTmp()
+	return nil
+}
+
+func isCommit(t object.Type) bool { return t == object.TypeCommit || t == object.TypeCommitMeta }
+
+func (tx *Tx) publish(which func(object.Type) bool) error {
+	touched, err := tx.staging.publish(tx.repo, which)
+	if err != nil || !tx.fsync || len(touched) == 0 {
+		return err
+	}
+	for _, dir := range touched {
+		if err := syncDir(tx.repo.objectsFD(), dir); err != nil {
+			return err
+		}
+	}
+	return tx.repo.objects.Sync()
+}
+
+func syncDir(dirfd int, name string) error {
+	dir, err := openDir(dirfd, name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// touch changes the repository directory's time, which watchers look at.
+func (r *Repo) touch() {
+	unix.UtimesNanoAt(r.fd(), ".", nil, 0)
+}
+
+// Repo is the repository that the transaction writes to.
+func (tx *Tx) Repo() *Repo { return tx.repo }
+
+// Stats returns the counts so far.
+func (tx *Tx) Stats() Stats {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	return tx.stats
+}
+
+func (tx *Tx) count(add func(*Stats)) {
+	tx.mu.Lock()
+	defer tx.mu.Unlock()
+	add(&tx.stats)
+}
+
+// CountCacheHit notes that a content object did not have to be put because its
+// file was known to be one.
+func (tx *Tx) CountCacheHit() {
+	tx.count(func(s *Stats) { s.ContentTotal++; s.CacheHits++ })
+}
+
+// Has reports whether the object is in the repository, its parents or the
+// transaction.
+func (tx *Tx) Has(n object.Name) (bool, error) {
+	ok, err := tx.repo.Has(n)
+	if ok || err != nil {
+		return ok, err
+	}
+	return existsAt(tx.staging.fd(), tx.repo.loosePath(n))
+}
+
+// PutMetadata adds a metadata object and returns its name.
+func (tx *Tx) PutMetadata(t object.Type, data []byte) (object.Checksum, error) {
+	n := object.Name{Checksum: object.Sum(data), Type: t}
+	tx.count(func(s *Stats) { s.MetadataTotal++ })
+	if len(data) > object.MaxMetadataSize {
+		return n.Checksum, tx.repo.objectError(n, fmt.Errorf("%d bytes exceed the limit of %d", len(data), object.MaxMetadataSize))
+	}
+	if ok, err := tx.Has(n); ok || err != nil {
+		return n.Checksum, err
+	}
+	created, err := tx.staging.write(tx.repo.loosePath(n), data)
+	if err != nil {
+		return n.Checksum, tx.repo.objectError(n, err)
+	}
+	if created {
+		tx.count(func(s *Stats) { s.MetadataWritten++ })
+	}
+	return n.Checksum, nil
+}
+
+// PutCommit adds a commit object. What it consists of has to be put before.
+func (tx *Tx) PutCommit(c *object.Commit) (object.Checksum, error) {
+	return tx.PutMetadata(object.TypeCommit, c.Encode())
+}
+
+// PutDetached makes metadata, an a{sv}, the detached metadata of a commit, in
+// place of what there was.
+func (tx *Tx) PutDetached(c object.Checksum, metadata gvariant.Value) error {
+	n := object.Name{Checksum: c, Type: object.TypeCommitMeta}
+	path := tx.repo.loosePath(n)
+	if err := tx.staging.unlink(path); err != nil {
+		return tx.repo.objectError(n, err)
+	}
+	if _, err := tx.staging.write(path, metadata.Bytes()); err != nil {
+		return tx.repo.objectError(n, err)
+	}
+	return nil
+}
+
+// MarkPartial says that objects of the commit will be missing.
+func (tx *Tx) MarkPartial(c object.Checksum) { tx.partial[c] = true }
+
+// UnmarkPartial says that all objects of the commit are there.
+func (tx *Tx) UnmarkPartial(c object.Checksum) { tx.partial[c] = false }
+
+func (tx *Tx) partialCommits(mark bool) []object.Checksum {
+	var out []object.Checksum
+	for c, marked := range tx.partial {
+		if marked == mark {
+			out = append(out, c)
+		}
+	}
+	sort.Slice(out, func(i, j int) bool { return out[i].Compare(out[j]) < 0 })
+	return out
+}
+
+func (tx *Tx) markPartial() error {
+	marks := tx.partialCommits(true)
+	if len(marks) == 0 {
+		return nil
+	}
+	state, err := openDir(tx.repo.fd(), "state")
+	if err != nil {
+		return err
+	}
+	defer state.Close()
+	for _, c := range marks {
+		if err := durable.WriteFileAt(state, c.String()+".commitpartial", nil, 0o644, tx.fsync); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (tx *Tx) unmarkPartial() error {
+	for _, c := range tx.partialCommits(false) {
+		if err := unix.Unlinkat(tx.repo.fd(), partialPath(c), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return nil
+}
+
+// bootID names this boot of the system: staging directories of another one may
+// hold files that the crash cut short.
+func bootID() (string, error) {
+	if id := os.Getenv("OSTREE_BOOTID"); id != "" {
+		return id, nil
+	}
+	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
+	if errors.Is(err, fs.ErrNotExist) {
+		return "unknown", nil
+	}
+	if err != nil {
+		return "", err
+	}
+	if len(data) < 36 {
+		return "", fmt.Errorf("boot_id %q is too short", data)
+	}
+	return string(data[:36]), nil
+}
