@@ -259,6 +259,19 @@ func (f *File) Verify() error {
 	}
 }
 
+// CopyTo fills the empty file dst with the body. It shares the object's blocks
+// where the file system can, and then does not read them; otherwise what it
+// copies is verified.
+func (f *File) CopyTo(dst *os.File) error {
+	if f.body == io.Reader(f.file) && f.Size > 0 && linuxfs.Clone(dst, f.file) == nil {
+		return nil
+	}
+	buf := copyBuffers.Get().(*[]byte)
+	defer copyBuffers.Put(buf)
+	_, err := io.CopyBuffer(onlyWriter{dst}, onlyReader{f}, *buf)
+	return err
+}
+
 // Close releases the object.
 func (f *File) Close() error {
 	if f.free != nil {

@@ -14,8 +14,8 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// objectWriter writes the file that holds a content object. It has to end in
-// finish; abort, which may follow, drops what was not finished.
+// objectWriter writes the file that holds a content object. finish gives it the
+// object's name; abort has to follow in any case, and drops what was not finished.
 type objectWriter struct {
 	*put
 	temp *linuxfs.Temp
@@ -64,7 +64,6 @@ func (w *objectWriter) finish() error {
 		return err
 	}
 	created, err := w.tx.staging.link(w.temp, w.tx.repo.loosePath(w.name))
-	w.temp = nil
 	return w.written(created, err)
 }
 
@@ -133,7 +132,7 @@ func (w *objectWriter) flush() error {
 	return w.buf.Flush()
 }
 
-// abort releases what create took and drops an unfinished file.
+// abort releases what create took, and drops the file if it is not finished.
 func (w *objectWriter) abort() {
 	if w.z != nil {
 		w.tx.repo.flate.put(w.z)

@@ -50,17 +50,29 @@ func Create(path string, mode Mode, o CreateOptions) error {
 			return err
 		}
 	}
-	config := keyfile.New()
-	config.Set("core", "repo_version", "1")
-	config.Set("core", "mode", mode.String())
-	if o.CollectionID != "" {
-		config.SetString("core", "collection-id", o.CollectionID)
+	config, err := newConfig(mode, o)
+	if err != nil {
+		return err
 	}
 	if err := durable.WriteFile(filepath.Join(path, "config"), config.Bytes(), 0o644); err != nil {
 		return err
 	}
 	// The directory that makes it a repository comes last.
 	return mkdirExisting(filepath.Join(path, "objects"))
+}
+
+func newConfig(mode Mode, o CreateOptions) (*keyfile.File, error) {
+	keys := [][2]string{{"repo_version", "1"}, {"mode", mode.String()}}
+	if o.CollectionID != "" {
+		keys = append(keys, [2]string{"collection-id", o.CollectionID})
+	}
+	config := keyfile.New()
+	for _, key := range keys {
+		if err := config.SetString("core", key[0], key[1]); err != nil {
+			return nil, err
+		}
+	}
+	return config, nil
 }
 
 func mkdirExisting(path string) error {

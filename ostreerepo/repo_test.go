@@ -389,7 +389,9 @@ func TestParent(t *testing.T) {
 		return err
 	})
 	config := child.Config()
-	config.Set("core", "parent", parent.Path())
+	if err := config.SetString("core", "parent", parent.Path()); err != nil {
+		t.Fatal(err)
+	}
 	if err := child.WriteConfig(config); err != nil {
 		t.Fatal(err)
 	}

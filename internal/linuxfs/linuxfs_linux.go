@@ -11,9 +11,9 @@ import (
 
 const errNoAttr = unix.ENODATA
 
-// Temp is a file without a final name. It has to end in Link or Close; a process
-// that dies in between leaves nothing, or on file systems that know no unnamed
-// files a file called .tmp-….
+// Temp is a file without a final name. It has to be closed, after Link or
+// without; a process that dies before Link leaves nothing, or on file systems
+// that know no unnamed files a file called .tmp-….
 type Temp struct {
 	*os.File
 	dirfd int
@@ -37,10 +37,9 @@ func CreateTemp(dirfd int, mode uint32) (*Temp, error) {
 	return &Temp{f, dirfd, name}, nil
 }
 
-// Link gives the file its name in the directory dirfd and closes it. It returns
-// an error that is fs.ErrExist where the name is taken.
+// Link gives the file its name in the directory dirfd. It returns an error that
+// is fs.ErrExist where the name is taken; the file then still has none.
 func (t *Temp) Link(dirfd int, name string) error {
-	defer t.Close()
 	if t.name == "" {
 		return unix.Linkat(unix.AT_FDCWD, procPath(int(t.Fd())), dirfd, name, unix.AT_SYMLINK_FOLLOW)
 	}

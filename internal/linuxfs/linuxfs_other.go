@@ -13,7 +13,8 @@ import (
 
 const errNoAttr = unix.ENOATTR
 
-// Temp is a file under a temporary name. It has to end in Link or Close.
+// Temp is a file under a temporary name. It has to be closed, after Link
+// or without.
 type Temp struct {
 	*os.File
 	dirfd int
@@ -30,10 +31,9 @@ func CreateTemp(dirfd int, mode uint32) (*Temp, error) {
 	return &Temp{f, dirfd, name}, nil
 }
 
-// Link gives the file its name in the directory dirfd and closes it. It returns
-// an error that is fs.ErrExist where the name is taken.
+// Link gives the file its name in the directory dirfd. It returns an error that
+// is fs.ErrExist where the name is taken; the file then still has none.
 func (t *Temp) Link(dirfd int, name string) error {
-	defer t.Close()
 	return unix.Linkat(t.dirfd, t.name, dirfd, name, 0)
 }
 
