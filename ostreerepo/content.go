@@ -86,13 +86,13 @@ func (f *File) openArchive() (err error) {
 	in := newBufReader(f.file)
 	header, size, err := object.ReadArchiveHeader(in)
 	if err != nil {
-		in.release()
+		releaseBufReader(in)
 		return err
 	}
 	f.Header, f.Size = header, int64(size)
 	inflate := inflaters.Get().(io.ReadCloser)
 	inflate.(flate.Resetter).Reset(in, nil)
-	f.free = func() { inflaters.Put(inflate); in.release() }
+	f.free = func() { inflaters.Put(inflate); releaseBufReader(in) }
 	if !header.IsSymlink() {
 		f.body = inflate
 	}
@@ -257,19 +257,6 @@ func (f *File) Verify() error {
 			return err
 		}
 	}
-}
-
-// CopyTo fills the empty file dst with the body. It shares the object's blocks
-// where the file system can, and then does not read them; otherwise what it
-// copies is verified.
-func (f *File) CopyTo(dst *os.File) error {
-	if f.body == io.Reader(f.file) && f.Size > 0 && linuxfs.Clone(dst, f.file) == nil {
-		return nil
-	}
-	buf := copyBuffers.Get().(*[]byte)
-	defer copyBuffers.Put(buf)
-	_, err := io.CopyBuffer(onlyWriter{dst}, onlyReader{f}, *buf)
-	return err
 }
 
 // Close releases the object.
