@@ -1,0 +1,167 @@
+package layout
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"golang.org/x/sys/unix"
+
+	"github.com/treenail/treenail/internal/durable"
+	"github.com/treenail/treenail/oci"
+	"github.com/treenail/treenail/oci/internal/blobdir"
+)
+
+// layoutVersion is the content of the file oci-layout (OCI image-spec,
+// image-layout.md).
+const layoutVersion = `{"imageLayoutVersion":"1.0.0"}`
+
+// A Sink writes one image into a layout.
+//
+// Blobs are staged in a hidden directory inside the layout, synced one by one.
+// PutManifest renames them to their places and then replaces index.json, which
+// is the step that makes the image visible. A process killed before leaves the
+// hidden directory and the images that were there.
+type Sink struct {
+	root  *os.Root
+	path  string
+	tag   string
+	made  bool // the directory did not exist before
+	stage *blobdir.Dir
+}
+
+// OpenSink prepares to write an image into the layout at path, which is made if
+// its parent exists. The image takes the place of the one with the same tag;
+// with an empty tag, of all images in the layout's index. Blobs that are in the
+// layout already stay.
+func OpenSink(path, tag string) (*Sink, error) {
+	err := os.Mkdir(path, 0o755)
+	made := err == nil
+	if err != nil && !errors.Is(err, fs.ErrExist) {
+		return nil, err
+	}
+	root, err := os.OpenRoot(path)
+	if err != nil {
+		return nil, err
+	}
+	stage, err := blobdir.New(path, "treenail")
+	if err != nil {
+		root.Close()
+		return nil, err
+	}
+	return &Sink{root: root, path: path, tag: tag, made: made, stage: stage}, nil
+}
+
+// PutBlob stages a blob.
+func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.Descriptor, error) {
+	return s.stage.Put(ctx, mediaType, r)
+}
+
+// PutManifest moves all blobs to their places and puts the manifest into the
+// index. A blob that the manifest names and that is neither staged nor in the
+// layout is an error.
+func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (oci.Digest, error) {
+	manifest, err := oci.ParseManifest(raw)
+	if err != nil {
+		return "", err
+	}
+	for _, d := range manifest.Blobs() {
+		if err := s.checkBlob(d); err != nil {
+			return "", err
+		}
+	}
+	if _, err := s.stage.Put(ctx, mediaType, bytes.NewReader(raw)); err != nil {
+		return "", err
+	}
+	if err := s.publishBlobs(); err != nil {
+		return "", err
+	}
+	config, err := readFile(s.root, blobPath(manifest.Config.Digest))
+	if err != nil {
+		return "", err
+	}
+	desc := oci.DescribeManifest(raw, mediaType, config)
+	if err := s.publishManifest(desc); err != nil {
+		return "", err
+	}
+	s.made = false
+	return desc.Digest, nil
+}
+
+func (s *Sink) checkBlob(d oci.Descriptor) error {
+	size, ok := s.stage.Size(d.Digest)
+	if !ok {
+		info, err := s.root.Lstat(blobPath(d.Digest))
+		if err != nil {
+			return fmt.Errorf("manifest names a missing blob: %w", err)
+		}
+		size = info.Size()
+	}
+	if size != d.Size {
+		return &oci.DigestError{Blob: d.Digest, What: "size", Want: fmt.Sprint(d.Size), Got: fmt.Sprint(size)}
+	}
+	return nil
+}
+
+func (s *Sink) publishBlobs() error {
+	if err := s.root.MkdirAll(blobsDir, 0o755); err != nil {
+		return err
+	}
+	stage := filepath.Base(s.stage.Path())
+	for _, digest := range s.stage.Digests() {
+		err := s.root.Rename(stage+"/"+digest.Hex(), blobPath(digest))
+		// What is staged no more was published with an earlier manifest.
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+	}
+	return errors.Join(syncDir(s.root, blobsDir), syncDir(s.root, filepath.Dir(blobsDir)))
+}
+
+func syncDir(root *os.Root, name string) error {
+	dir, err := root.Open(name)
+	if err != nil {
+		return err
+	}
+	defer dir.Close()
+	return dir.Sync()
+}
+
+// publishManifest replaces the index. Its lock keeps apart writers of different
+// tags in one layout.
+func (s *Sink) publishManifest(d oci.Descriptor) error {
+	dir, err := s.root.Open(".")
+	if err != nil {
+		return err
+	}
+	defer dir.Close() // and unlock
+	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
+		return fmt.Errorf("lock %s: %w", s.path, err)
+	}
+	index, err := readFile(s.root, indexFile)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	if index, err = oci.SetInIndex(index, s.tag, d); err != nil {
+		return err
+	}
+	if err := durable.WriteFileAt(dir, "oci-layout", []byte(layoutVersion), 0o644, true); err != nil {
+		return err
+	}
+	return durable.WriteFileAt(dir, indexFile, index, 0o644, true)
+}
+
+// Close removes what is still staged and, if no image was written, a directory
+// that the sink made.
+func (s *Sink) Close() error {
+	err := s.stage.Close()
+	if s.made {
+		os.Remove(s.path) // fails, rightly, if somebody else put something there
+	}
+	return errors.Join(err, s.root.Close())
+}
