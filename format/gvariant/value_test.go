@@ -3,6 +3,7 @@ package gvariant_test
 import (
 	"bytes"
 	"fmt"
+	"math"
 	"testing"
 
 	"github.com/treenail/treenail/format/gvariant"
@@ -61,7 +62,7 @@ func TestLen(t *testing.T) {
 func TestMismatch(t *testing.T) {
 	for _, text := range []string{"()", "'s'", "byte 1", "1", "uint64 1", "<1>", "@as []", "[1]", "@mi 1", "{'a': <1>}", "(1, 2)"} {
 		v := parse(t, text)
-		for _, i := range []int{-1, v.Len(), 1 << 60} {
+		for _, i := range []int{-1, v.Len(), math.MaxInt} {
 			if got := v.At(i); got.Type() != "()" {
 				t.Errorf("At(%d) of %s = %s", i, text, got.Print(true))
 			}
