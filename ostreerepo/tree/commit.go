@@ -1,0 +1,179 @@
+package tree
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/ostreerepo"
+)
+
+// AddCommit lays the tree of a commit in the repository over the tree. Options
+// that change owner, mode or xattrs apply to it: a file that they change becomes
+// a new object. Without such options directories that the tree does not have yet
+// are taken over by checksum, and not even read before something is added below
+// them.
+func (t *Tree) AddCommit(ctx context.Context, commit object.Checksum) error {
+	if t.filter.none() {
+		return t.AddBase(commit)
+	}
+	c, err := t.tx.Repo().Commit(commit)
+	if err != nil {
+		return err
+	}
+	if t.filter.skips("/") {
+		return nil
+	}
+	w := &commitWalk{t, newPool(ctx)}
+	return w.pool.wait(w.dir("", t.root, object.DirEntry{Tree: c.Tree, Meta: c.Meta}))
+}
+
+// AddBase lays the tree of a commit over the tree as it is, whatever the options
+// (ostree commit --base).
+func (t *Tree) AddBase(commit object.Checksum) error {
+	c, err := t.tx.Repo().Commit(commit)
+	if err != nil {
+		return err
+	}
+	return t.root.overlay(t.tx.Repo(), c.Tree, c.Meta)
+}
+
+// overlay lays a stored directory over d.
+func (d *dir) overlay(r *ostreerepo.Repo, contents, meta object.Checksum) error {
+	d.meta = meta
+	if d.stored == contents {
+		return nil
+	}
+	if d.empty() {
+		d.stored = contents
+		return nil
+	}
+	if err := d.load(r); err != nil {
+		return err
+	}
+	t, err := r.DirTree(contents)
+	if err != nil {
+		return err
+	}
+	for _, f := range t.Files {
+		if err := d.setFile(f.Name, &file{f.Checksum}); err != nil {
+			return err
+		}
+	}
+	for _, e := range t.Dirs {
+		sub, err := d.subdir(e.Name)
+		if err != nil {
+			return err
+		}
+		if err := sub.overlay(r, e.Tree, e.Meta); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// commitWalk is one AddCommit with options that change things.
+type commitWalk struct {
+	t    *Tree
+	pool *pool
+}
+
+// dir lays the directory e over dst; path is "" for the root.
+func (w *commitWalk) dir(path string, dst *dir, e object.DirEntry) error {
+	if err := checkPath(path); err != nil {
+		return err
+	}
+	if err := dst.load(w.t.tx.Repo()); err != nil {
+		return err
+	}
+	if err := w.dirMeta(path, dst, e.Meta); err != nil {
+		return err
+	}
+	contents, err := w.t.tx.Repo().DirTree(e.Tree)
+	if err != nil {
+		return err
+	}
+	for _, f := range contents.Files {
+		if err := w.file(path+"/"+f.Name, dst, f); err != nil {
+			return err
+		}
+	}
+	for _, sub := range contents.Dirs {
+		if !w.t.filter.enters(path + "/" + sub.Name) {
+			continue
+		}
+		child, err := dst.subdir(sub.Name)
+		if err != nil {
+			return err
+		}
+		if err := w.dir(path+"/"+sub.Name, child, sub); err != nil {
+			return err
+		}
+	}
+	return w.pool.ctx.Err()
+}
+
+func (w *commitWalk) dirMeta(path string, dst *dir, c object.Checksum) error {
+	meta, err := w.t.tx.Repo().DirMeta(c)
+	if err != nil {
+		return err
+	}
+	h := object.FileHeader{UID: meta.UID, GID: meta.GID, Mode: meta.Mode, Xattrs: meta.Xattrs}
+	if w.t.filter.noDirXattrs {
+		h.Xattrs = nil
+	}
+	w.t.filter.apply(pathOr(path, "/"), &h)
+	dst.meta, err = w.t.putDirMeta(h)
+	return err
+}
+
+func (w *commitWalk) file(path string, dst *dir, e object.FileEntry) error {
+	if w.t.filter.skips(path) {
+		return nil
+	}
+	f := &file{e.Checksum}
+	if err := dst.setFile(e.Name, f); err != nil {
+		return err
+	}
+	return w.pool.do(func() error {
+		if err := w.t.refile(path, f); err != nil {
+			return fmt.Errorf("%s: %w", path, err)
+		}
+		return nil
+	})
+}
+
+// refile replaces f's object by one with the header that the filter makes of it.
+func (t *Tree) refile(path string, f *file) error {
+	h, same, err := t.filterObject(path, f.sum)
+	if err != nil || same {
+		return err
+	}
+	in, err := t.tx.Repo().OpenFile(f.sum)
+	if err != nil {
+		return err
+	}
+	defer in.Close()
+	var body io.Reader
+	if !h.IsSymlink() {
+		body = in
+	}
+	return t.put(f, h, in.Size, body)
+}
+
+// filterObject returns the header that the filter gives a stored object, and
+// whether it is the one the object has.
+func (t *Tree) filterObject(path string, c object.Checksum) (h object.FileHeader, same bool, err error) {
+	h, _, err = t.tx.Repo().Stat(c)
+	if err != nil {
+		return h, false, err
+	}
+	was := h
+	t.filter.apply(path, &h)
+	if t.filter.noDirXattrs {
+		h.Xattrs = nil
+	}
+	same = h.UID == was.UID && h.GID == was.GID && h.Mode == was.Mode && len(h.Xattrs) == len(was.Xattrs)
+	return h, same, nil
+}

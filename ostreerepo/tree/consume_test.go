@@ -1,0 +1,164 @@
+package tree_test
+
+import (
+	"context"
+	"errors"
+	"io/fs"
+	"os"
+	"strings"
+	"testing"
+
+	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/tree"
+	"golang.org/x/sys/unix"
+)
+
+// consumable makes a directory to consume, and one like it to stay.
+func consumable(t *testing.T) (gone, stays string) {
+	t.Helper()
+	for _, top := range []*string{&gone, &stays} {
+		*top = t.TempDir() + "/src"
+		writeFile(t, *top+"/a/b/file", "x", 0o644)
+		writeFile(t, *top+"/a/large", random(1, 1<<20), 0o644)
+		must(t, os.Link(*top+"/a/large", *top+"/a/large2"))
+		must(t, os.Symlink("file", *top+"/a/b/link"))
+		must(t, os.Mkdir(*top+"/empty", 0o711))
+	}
+	return gone, stays
+}
+
+func exists(path string) bool {
+	_, err := os.Lstat(path)
+	return !errors.Is(err, fs.ErrNotExist)
+}
+
+func TestConsume(t *testing.T) {
+	gone, stays := consumable(t)
+	r := newRepo(t, ostreerepo.ModeBareUser)
+	got := mustBuild(t, r, tree.Options{Consume: true}, dirs(gone))
+	if exists(gone) {
+		t.Error("the consumed directory is still there")
+	}
+	if want := mustBuild(t, r, tree.Options{}, dirs(stays)); got != want {
+		t.Errorf("%v, want %v", got, want)
+	}
+}
+
+func TestConsumeSkipped(t *testing.T) {
+	gone, _ := consumable(t)
+	skip, err := tree.ParseSkipList(strings.NewReader("/a/b\n/a/large2\n"))
+	must(t, err)
+	mustBuild(t, newRepo(t, ostreerepo.ModeArchive), tree.Options{Consume: true, SkipList: skip}, dirs(gone))
+	if exists(gone) {
+		t.Error("the consumed directory is still there")
+	}
+}
+
+func TestConsumeCurrentDirectory(t *testing.T) {
+	gone, _ := consumable(t)
+	r := newRepo(t, ostreerepo.ModeArchive)
+	t.Chdir(gone)
+	mustBuild(t, r, tree.Options{Consume: true}, dirs("."))
+	if left, err := os.ReadDir(gone); err != nil || len(left) > 0 {
+		t.Errorf("left: %v, %v; want an empty directory", left, err)
+	}
+}
+
+// TestConsumeFails shows that what could not be committed stays.
+func TestConsumeFails(t *testing.T) {
+	gone, _ := consumable(t)
+	must(t, unix.Mkfifo(gone+"/a/b/pipe", 0o644))
+	must(t, os.Symlink("\xff", gone+"/a/b/bad"))
+	if _, err := build(newRepo(t, ostreerepo.ModeArchive), tree.Options{Consume: true}, dirs(gone)); err == nil ||
+		!strings.Contains(err.Error(), "not UTF-8") {
+		t.Errorf("%v, want the error of the symlink", err)
+	}
+	for _, name := range []string{"/a/b/pipe", "/a/b/bad", "/a/large", "/empty"} {
+		if !exists(gone + name) {
+			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+// committed writes a commit of the tree that add assembles and sets ref.
+func committed(t *testing.T, r *ostreerepo.Repo, ref string, o tree.Options, add func(context.Context, *tree.Tree) error) {
+	t.Helper()
+	ctx := context.Background()
+	must(t, r.Update(ctx, ostreerepo.UpdateOptions{DisableFsync: true}, func(tx *ostreerepo.Tx) error {
+		return putCommit(ctx, tx, ref, o, add)
+	}))
+}
+
+// TestDevIno commits checkouts by hard link, changed a little, with both
+// programs in the same repository.
+func TestDevIno(t *testing.T) {
+	for _, mode := range []ostreerepo.Mode{ostreerepo.ModeBareUser, ostreerepo.ModeBareUserOnly, ostreerepo.ModeBare} {
+		if mode == ostreerepo.ModeBare && !isRoot() {
+			continue
+		}
+		t.Run(mode.String(), func(t *testing.T) { devIno(t, mode) })
+	}
+}
+
+func devIno(t *testing.T, mode ostreerepo.Mode) {
+	src := t.TempDir() + "/src"
+	writeFile(t, src+"/usr/bin/tool", "tool", 0o4755)
+	writeFile(t, src+"/usr/share/doc", random(3, 100), 0o640)
+	writeFile(t, src+"/usr/share/same", "stays", 0o644)
+	must(t, os.Symlink("tool", src+"/usr/bin/alias"))
+	must(t, unix.Setxattr(src+"/usr/share/doc", "user.doc", []byte("1"), 0))
+	r := newRepo(t, mode)
+	committed(t, r, "main", tree.Options{UID: number(11)}, dirs(src))
+	checkout := t.TempDir() + "/checkout"
+	if mode == ostreerepo.ModeBareUser {
+		ostree(t, r.Path(), "checkout", "-U", "-H", "main", checkout)
+	} else {
+		ostree(t, r.Path(), "checkout", "-H", "main", checkout)
+	}
+	must(t, os.Remove(checkout+"/usr/share/doc"))
+	writeFile(t, checkout+"/usr/share/doc", "new", 0o644)
+	writeFile(t, checkout+"/usr/share/added", "new", 0o600)
+
+	cache, err := r.ScanHardlinks(context.Background())
+	must(t, err)
+	for _, v := range variants {
+		for _, canonical := range []bool{false, true} {
+			o, args := v.o, append(v.args, "--link-checkout-speedup", checkout)
+			o.DevIno, o.DevInoCanonical = cache, canonical
+			if canonical {
+				args = append(args, "--devino-canonical")
+			}
+			compare(t, r, mustBuild(t, r, o, dirs(checkout)), r.Path(), theirs(t, r.Path(), args...))
+		}
+	}
+}
+
+// TestDevInoReadsNothing shows that a file that is an object is not opened: the
+// bodies of this checkout are changed in place, and the objects with them.
+func TestDevInoReadsNothing(t *testing.T) {
+	src := t.TempDir() + "/src"
+	writeFile(t, src+"/a", "one", 0o644)
+	writeFile(t, src+"/b", "two", 0o644)
+	r := newRepo(t, ostreerepo.ModeBareUser)
+	want := mustBuild(t, r, tree.Options{}, dirs(src))
+	committed(t, r, "main", tree.Options{}, dirs(src))
+	checkout := t.TempDir() + "/checkout"
+	ostree(t, r.Path(), "checkout", "-U", "-H", "main", checkout)
+	must(t, os.WriteFile(checkout+"/a", []byte("changed behind its back"), 0o644))
+	cache, err := r.ScanHardlinks(context.Background())
+	must(t, err)
+	var stats ostreerepo.Stats
+	must(t, r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+		tr := tree.New(tx, tree.Options{DevIno: cache})
+		must(t, tr.AddDir(context.Background(), checkout))
+		contents, meta, err := tr.Write(context.Background())
+		if got := (roots{contents.String(), meta.String()}); got != want {
+			t.Errorf("%v, want %v", got, want)
+		}
+		stats = tx.Stats()
+		return err
+	}))
+	if stats.CacheHits != 2 || stats.ContentWritten != 0 {
+		t.Errorf("%+v, want 2 cache hits and nothing written", stats)
+	}
+}

@@ -1,0 +1,242 @@
+package tree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync/atomic"
+
+	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/linuxfs"
+	"golang.org/x/sys/unix"
+)
+
+// AddDir lays the directory at path over the tree: its contents, and for the
+// root its own owner, mode and xattrs. It follows no symlink, path included.
+//
+// Nothing below may be other than a regular file, a directory or a symlink. An
+// *fs.PathError says what could not be read, and why.
+func (t *Tree) AddDir(ctx context.Context, path string) error {
+	w := &dirWalk{t: t, pool: newPool(ctx), path: path, inodes: map[inode]*file{}}
+	return w.pool.wait(w.start())
+}
+
+// dirWalk is one AddDir. The walk itself is one goroutine; it does all that
+// touches the tree, and leaves what touches files to the pool.
+type dirWalk struct {
+	t      *Tree
+	pool   *pool
+	path   string
+	inodes map[inode]*file // files with several names, by the one met first
+}
+
+type inode struct{ dev, ino uint64 }
+
+func inodeOf(st *unix.Stat_t) inode { return inode{uint64(st.Dev), uint64(st.Ino)} }
+
+// source is an open directory that files are still to be read from.
+type source struct {
+	*os.File
+	fd     int
+	parent *source
+	name   string // in parent
+	path   string // in the tree, "" for the root
+	users  atomic.Int32
+	keep   atomic.Bool // something in it was not consumed
+}
+
+func (w *dirWalk) open(parent *source, name, path string) (*source, error) {
+	dirfd := unix.AT_FDCWD
+	if parent != nil {
+		dirfd = parent.fd
+	}
+	f, err := linuxfs.Open(dirfd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
+	if err != nil {
+		return nil, w.error("opendir", path, err)
+	}
+	s := &source{File: f, fd: int(f.Fd()), parent: parent, name: name, path: path}
+	s.users.Store(1)
+	if parent != nil {
+		parent.users.Add(1)
+	}
+	return s, nil
+}
+
+// error names the place in the source that path, in the tree, came from.
+func (w *dirWalk) error(op, path string, err error) error {
+	return &fs.PathError{Op: op, Path: filepath.Join(w.path, path), Err: err}
+}
+
+// release ends one use of s and returns err, the outcome of that use. The last
+// one closes it and, when all in it was consumed, removes it.
+func (w *dirWalk) release(s *source, err error) error {
+	if err != nil {
+		s.keep.Store(true)
+	}
+	if s.users.Add(-1) > 0 {
+		return err
+	}
+	s.Close()
+	if w.t.o.Consume && !s.keep.Load() {
+		err = w.removeDir(s)
+	}
+	if s.parent == nil {
+		return err
+	}
+	if s.keep.Load() {
+		s.parent.keep.Store(true)
+	}
+	return w.release(s.parent, err)
+}
+
+func (w *dirWalk) removeDir(s *source) error {
+	dirfd := unix.AT_FDCWD
+	if s.parent != nil {
+		dirfd = s.parent.fd
+	}
+	err := unix.Unlinkat(dirfd, s.name, unix.AT_REMOVEDIR)
+	if err == nil || s.parent == nil && err == unix.EINVAL { // the current directory stays
+		return nil
+	}
+	s.keep.Store(true)
+	return w.error("rmdir", s.path, err)
+}
+
+func (w *dirWalk) start() error {
+	root, err := w.open(nil, w.path, "")
+	if err != nil {
+		return err
+	}
+	if w.t.filter.skips("/") {
+		root.keep.Store(true)
+		return w.release(root, nil)
+	}
+	return w.dir(root, w.t.root)
+}
+
+// dir adds an open directory as dst and releases it.
+func (w *dirWalk) dir(s *source, dst *dir) error {
+	err := w.dirMeta(s, dst)
+	if err == nil {
+		err = w.contents(s, dst)
+	}
+	return w.release(s, err)
+}
+
+func (w *dirWalk) dirMeta(s *source, dst *dir) error {
+	var st unix.Stat_t
+	err := unix.Fstat(s.fd, &st)
+	if err != nil {
+		return w.error("stat", s.path, err)
+	}
+	h := headerOf(&st)
+	if !w.t.filter.noDirXattrs {
+		if h.Xattrs, err = xattrs(linuxfs.Xattrs(s.fd)); err != nil {
+			return w.error("read xattrs of", s.path, err)
+		}
+	}
+	w.t.filter.apply(pathOr(s.path, "/"), &h)
+	dst.meta, err = w.t.putDirMeta(h)
+	return err
+}
+
+func (w *dirWalk) contents(s *source, dst *dir) error {
+	if err := dst.load(w.t.tx.Repo()); err != nil {
+		return err
+	}
+	names, err := s.Readdirnames(-1)
+	if err != nil {
+		return w.error("read", s.path, err)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		if err := w.entry(s, dst, name); err != nil {
+			return err
+		}
+	}
+	return w.pool.ctx.Err()
+}
+
+func (w *dirWalk) entry(s *source, dst *dir, name string) error {
+	path := s.path + "/" + name
+	if err := checkPath(path); err != nil {
+		return err
+	}
+	var st unix.Stat_t
+	if err := unix.Fstatat(s.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		return w.error("stat", path, err)
+	}
+	switch uint32(st.Mode) & object.ModeTypeMask {
+	case object.ModeDir:
+		if !w.t.filter.enters(path) {
+			return w.skip(path)
+		}
+		return w.subdir(s, dst, name, path)
+	case object.ModeRegular, object.ModeSymlink:
+		if w.t.filter.skips(path) {
+			return w.skip(path)
+		}
+		return w.file(s, dst, entryAt{name, path, st})
+	}
+	return fmt.Errorf("Not a regular file or symlink: %s", name) //nolint:staticcheck // libostree's text
+}
+
+func (w *dirWalk) subdir(s *source, dst *dir, name, path string) error {
+	sub, err := dst.subdir(name)
+	if err != nil {
+		return err
+	}
+	child, err := w.open(s, name, path)
+	if err != nil {
+		return err
+	}
+	return w.dir(child, sub)
+}
+
+// skip removes what is left out of the tree when the source is to be consumed.
+func (w *dirWalk) skip(path string) error {
+	if !w.t.o.Consume {
+		return nil
+	}
+	root, err := os.OpenRoot(w.path)
+	if err != nil {
+		return err
+	}
+	defer root.Close()
+	return root.RemoveAll(path[1:])
+}
+
+func headerOf(st *unix.Stat_t) object.FileHeader {
+	return object.FileHeader{UID: st.Uid, GID: st.Gid, Mode: uint32(st.Mode)}
+}
+
+// xattrs makes a file's xattrs canonical. libostree does not see those that are
+// empty, and its fsck would not find them in a bare repository, so they are left
+// out.
+func xattrs(list []linuxfs.Xattr, err error) (object.Xattrs, error) {
+	if err != nil || len(list) == 0 {
+		return nil, err
+	}
+	x := make(object.Xattrs, 0, len(list))
+	for _, a := range list {
+		if len(a.Value) > 0 {
+			x = append(x, object.Xattr(a))
+		}
+	}
+	return x.Canonical(), nil
+}
+
+func pathOr(path, empty string) string {
+	if path == "" {
+		return empty
+	}
+	return path
+}
+
+// errChanged says that a name stood for another file when it was opened than
+// when it was looked at.
+var errChanged = errors.New("changed while it was being committed")

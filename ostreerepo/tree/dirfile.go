@@ -1,0 +1,183 @@
+package tree
+
+import (
+	"io"
+	"os"
+
+	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/linuxfs"
+	"golang.org/x/sys/unix"
+)
+
+// entryAt is a regular file or symlink as the walk found it.
+type entryAt struct {
+	name string // in its directory
+	path string // in the tree
+	st   unix.Stat_t
+}
+
+func (e *entryAt) regular() bool { return uint32(e.st.Mode)&object.ModeTypeMask == object.ModeRegular }
+
+// file puts a file in the tree and has a worker store it, unless its object is
+// known already.
+func (w *dirWalk) file(s *source, dst *dir, e entryAt) error {
+	f, store := w.plan(s, &e)
+	if err := dst.setFile(e.name, f); err != nil {
+		return err
+	}
+	s.users.Add(1)
+	err := w.pool.do(func() error {
+		err := store()
+		if err == nil && w.t.o.Consume {
+			err = w.unlink(s, &e)
+		}
+		return w.release(s, err)
+	})
+	if err != nil {
+		w.release(s, err)
+	}
+	return err
+}
+
+// plan returns the entry's place in the tree and what will fill it.
+func (w *dirWalk) plan(s *source, e *entryAt) (f *file, store func() error) {
+	f = &file{}
+	if known, ok := w.known(e); ok {
+		return f, func() error { return w.storeKnown(s, e, f, known) }
+	}
+	if e.st.Nlink > 1 && e.regular() && w.t.filter.override == nil {
+		if same := w.inodes[inodeOf(&e.st)]; same != nil {
+			return same, func() error { w.t.report(e.st.Size); return nil }
+		}
+		w.inodes[inodeOf(&e.st)] = f
+	}
+	return f, func() error { return w.store(s, e, f) }
+}
+
+// known reports whether the entry is a hard link to an object.
+func (w *dirWalk) known(e *entryAt) (object.Checksum, bool) {
+	if w.t.o.DevIno == nil {
+		return object.Checksum{}, false
+	}
+	i := inodeOf(&e.st)
+	return w.t.o.DevIno.Lookup(i.dev, i.ino)
+}
+
+// storeKnown takes a file as the object it is a hard link to, or, when the
+// options change its metadata, as a new object with the same body. The metadata
+// is the object's: in some modes that of the file is something else.
+func (w *dirWalk) storeKnown(s *source, e *entryAt, f *file, known object.Checksum) error {
+	if !w.t.o.DevInoCanonical && !w.t.filter.none() {
+		h, same, err := w.t.filterObject(e.path, known)
+		if err != nil {
+			return err
+		}
+		if !same {
+			return w.storeAs(s, e, f, h)
+		}
+	}
+	f.sum = known
+	w.t.tx.CountCacheHit()
+	w.t.report(e.st.Size)
+	return nil
+}
+
+// store stores a file with the metadata it has.
+func (w *dirWalk) store(s *source, e *entryAt, f *file) error {
+	if e.regular() {
+		return w.storeRegular(s, e, f)
+	}
+	h := headerOf(&e.st)
+	var err error
+	if h.Target, err = readLink(s.fd, e.name); err != nil {
+		return w.error("readlink", e.path, err)
+	}
+	if !w.t.filter.noDirXattrs {
+		if h.Xattrs, err = xattrs(linuxfs.LXattrs(s.fd, e.name)); err != nil {
+			return w.error("read xattrs of", e.path, err)
+		}
+	}
+	w.t.filter.apply(e.path, &h)
+	return w.put(e, f, h, nil)
+}
+
+func (w *dirWalk) storeRegular(s *source, e *entryAt, f *file) error {
+	body, err := w.openRegular(s, e)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	h := headerOf(&e.st)
+	if !w.t.filter.noDirXattrs {
+		if h.Xattrs, err = xattrs(linuxfs.Xattrs(int(body.Fd()))); err != nil {
+			return w.error("read xattrs of", e.path, err)
+		}
+	}
+	w.t.filter.apply(e.path, &h)
+	return w.put(e, f, h, body)
+}
+
+// storeAs stores a file with other metadata than it has.
+func (w *dirWalk) storeAs(s *source, e *entryAt, f *file, h object.FileHeader) error {
+	if h.IsSymlink() {
+		return w.put(e, f, h, nil)
+	}
+	body, err := w.openRegular(s, e)
+	if err != nil {
+		return err
+	}
+	defer body.Close()
+	return w.put(e, f, h, body)
+}
+
+func (w *dirWalk) put(e *entryAt, f *file, h object.FileHeader, body *os.File) error {
+	var r io.Reader
+	var size int64
+	if body != nil {
+		r, size = body, e.st.Size
+	}
+	if err := w.t.put(f, h, size, r); err != nil {
+		return w.error("commit", e.path, err)
+	}
+	return nil
+}
+
+// openRegular opens a file and makes sure that it is the one the walk saw. The
+// flag O_NONBLOCK keeps a pipe that took its place from blocking.
+func (w *dirWalk) openRegular(s *source, e *entryAt) (*os.File, error) {
+	f, err := linuxfs.Open(s.fd, e.name, unix.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	if err != nil {
+		return nil, w.error("open", e.path, err)
+	}
+	was := inodeOf(&e.st)
+	err = unix.Fstat(int(f.Fd()), &e.st)
+	if err == nil && (inodeOf(&e.st) != was || !e.regular()) {
+		err = errChanged
+	}
+	if err != nil {
+		f.Close()
+		return nil, w.error("open", e.path, err)
+	}
+	return f, nil
+}
+
+func (w *dirWalk) unlink(s *source, e *entryAt) error {
+	if err := unix.Unlinkat(s.fd, e.name, 0); err != nil {
+		return w.error("unlink", e.path, err)
+	}
+	return nil
+}
+
+func readLink(dirfd int, name string) (string, error) {
+	buf := make([]byte, 256)
+	for {
+		n, err := unix.Readlinkat(dirfd, name, buf)
+		if err != nil {
+			return "", err
+		}
+		if n < len(buf) {
+			return string(buf[:n]), nil
+		}
+		buf = make([]byte, 4*len(buf))
+	}
+}
