@@ -2,6 +2,9 @@ package ostreerepo
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
 	"sync"
 
 	"github.com/treenail/treenail/format/object"
@@ -50,24 +53,33 @@ func (r *Repo) ScanHardlinks(ctx context.Context) (*DevInoCache, error) {
 }
 
 func (r *Repo) scanInto(ctx context.Context, cache *DevInoCache) error {
-	if !r.mode.Bare() {
+	place := "objects"
+	if r.mode == ModeArchive {
+		place = "uncompressed-objects-cache"
+	}
+	dir, err := openDir(r.fd(), place)
+	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	for n, err := range r.Objects() {
-		if err != nil {
-			return err
+	if err != nil {
+		return fmt.Errorf("repo %s: %s: %w", r.path, place, err)
+	}
+	defer dir.Close()
+	for n, err := range looseBelow(r.path+"/"+place, false) {
+		if err == nil {
+			err = ctx.Err()
 		}
-		if err := ctx.Err(); err != nil {
+		if err != nil {
 			return err
 		}
 		if n.Type != object.TypeFile {
 			continue
 		}
 		var st unix.Stat_t
-		if err := unix.Fstatat(r.objectsFD(), r.loosePath(n), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		if err := unix.Fstatat(int(dir.Fd()), n.LoosePath(false), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return r.objectError(n, err)
 		}
-		cache.Add(uint64(st.Dev), st.Ino, n.Checksum)
+		cache.Add(uint64(st.Dev), st.Ino, n.Checksum) //nolint:unconvert // signed on macOS
 	}
 	return nil
 }

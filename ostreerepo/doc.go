@@ -7,7 +7,7 @@
 //	objects/xx/rest.TYPE       loose objects, xx being the first two digits
 //	refs/heads/NAME            a checksum and a newline; also refs/remotes/REMOTE/NAME
 //	                           and refs/mirrors/COLLECTION/NAME
-//	tmp/staging-BOOTID-RANDOM  objects of a transaction that is not committed yet
+//	tmp/treenail-RANDOM        objects of a transaction that is not committed yet
 //	state/CHECKSUM.commitpartial  marks a commit some of whose objects are missing
 //	.lock                      shared by readers and writers, exclusive for deletion
 //
@@ -20,13 +20,13 @@
 //
 // # Writing
 //
-// All writing happens in [Repo.Update]. Objects are written whole to a staging
-// directory under tmp and given their names there. When the callback returns
+// All writing happens in [Repo.Update]. Objects are written to a staging
+// directory under tmp that belongs to the transaction. When the callback returns
 // nil, the order of effects is: the file system is synced, the objects are
 // renamed into objects/, the directories are synced, the staging directory goes,
 // and the refs are replaced last, each by a rename. A process that is killed at
-// any instant leaves a staging directory, which the next writer of the same boot
-// takes over, and each ref old or new.
+// any instant leaves a staging directory, which the next transaction removes, and
+// each ref old or new.
 //
 // # Modes
 //

@@ -13,48 +13,47 @@ import (
 // Objects lists the loose objects of this repository, not those of its parents,
 // directory by directory. Other files there are passed over.
 func (r *Repo) Objects() iter.Seq2[object.Name, error] {
-	return func(yield func(object.Name, error) bool) {
-		for i := range 256 {
-			for n, err := range r.looseIn(fmt.Sprintf("%02x", i)) {
-				if !yield(n, err) {
-					return
-				}
-			}
-		}
-	}
+	return looseBelow(r.path+"/objects", r.mode == ModeArchive)
 }
 
 // looseIn lists the objects whose checksums may begin with prefix: one of the
 // 256 directories, or sixteen of them for a prefix of a single digit.
 func (r *Repo) looseIn(prefix string) iter.Seq2[object.Name, error] {
-	if len(prefix) >= 2 {
-		return r.looseInDir(prefix[:2])
-	}
-	return func(yield func(object.Name, error) bool) {
+	dirs := []string{prefix[:min(2, len(prefix))]}
+	if len(prefix) == 1 {
+		dirs = dirs[:0]
 		for i := range 16 {
-			for n, err := range r.looseInDir(fmt.Sprintf("%s%x", prefix, i)) {
-				if !yield(n, err) {
-					return
-				}
-			}
+			dirs = append(dirs, fmt.Sprintf("%s%x", prefix, i))
 		}
 	}
+	return looseInDirs(r.path+"/objects", dirs, r.mode == ModeArchive)
 }
 
-func (r *Repo) looseInDir(dir string) iter.Seq2[object.Name, error] {
+// looseBelow lists the objects below top, which is laid out like objects/.
+func looseBelow(top string, archive bool) iter.Seq2[object.Name, error] {
+	dirs := make([]string, 256)
+	for i := range dirs {
+		dirs[i] = fmt.Sprintf("%02x", i)
+	}
+	return looseInDirs(top, dirs, archive)
+}
+
+func looseInDirs(top string, dirs []string, archive bool) iter.Seq2[object.Name, error] {
 	return func(yield func(object.Name, error) bool) {
-		entries, err := os.ReadDir(r.path + "/objects/" + dir)
-		if err != nil && !errors.Is(err, fs.ErrNotExist) {
-			yield(object.Name{}, err)
-			return
-		}
-		for _, e := range entries {
-			n, err := object.ParseLoosePath(dir, e.Name(), r.mode == ModeArchive)
-			if err != nil {
-				continue
-			}
-			if !yield(n, nil) {
+		for _, dir := range dirs {
+			entries, err := os.ReadDir(top + "/" + dir)
+			if err != nil && !errors.Is(err, fs.ErrNotExist) {
+				yield(object.Name{}, err)
 				return
+			}
+			for _, e := range entries {
+				n, err := object.ParseLoosePath(dir, e.Name(), archive)
+				if err != nil {
+					continue
+				}
+				if !yield(n, nil) {
+					return
+				}
 			}
 		}
 	}

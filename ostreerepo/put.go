@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"sync"
 
@@ -109,7 +110,15 @@ func (p *put) storeSmall(body io.Reader) error {
 	if missing, err := p.settle(p.header.Checksum(data)); !missing || err != nil {
 		return err
 	}
+	return p.writeAll(data)
+}
+
+// writeAll writes an object whose name is settled and whose body is in memory.
+func (p *put) writeAll(data []byte) error {
 	w, err := p.create()
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -127,10 +136,17 @@ func bodyError(err error) error {
 	return fmt.Errorf("read body: %w", err)
 }
 
-// storeStream writes while it hashes, and drops what it wrote when that was
-// there already.
+// storeStream writes while it hashes. When the name was not known before, what
+// turns out to be there already is dropped.
 func (p *put) storeStream(body io.Reader) error {
-	w, err := p.create()
+	create := p.createUnnamed
+	if p.known {
+		create = p.create
+	}
+	w, err := create()
+	if errors.Is(err, fs.ErrExist) {
+		return nil
+	}
 	if err != nil {
 		return err
 	}
@@ -178,12 +194,12 @@ func (p *put) storeClone(body io.Reader) (done bool, err error) {
 	if !ok || !p.tx.repo.mode.Bare() || p.tx.noClone.Load() {
 		return false, nil
 	}
-	w, err := p.create()
+	w, err := p.createUnnamed()
 	if err != nil {
 		return false, err
 	}
 	defer w.abort()
-	if err := linuxfs.Clone(w.temp.File, src); err != nil {
+	if err := linuxfs.Clone(w.file, src); err != nil {
 		if errors.Is(err, errors.ErrUnsupported) {
 			p.tx.noClone.Store(true)
 			return false, nil
@@ -191,7 +207,7 @@ func (p *put) storeClone(body io.Reader) (done bool, err error) {
 		return false, err
 	}
 	sum := p.header.NewHash()
-	if err := copyBody(sum, w.temp, p.size); err != nil {
+	if err := copyBody(sum, w.file, p.size); err != nil {
 		return false, err
 	}
 	if missing, err := p.settle(object.SumOf(sum)); !missing || err != nil {
@@ -236,20 +252,12 @@ func (p *put) storeSymlink() error {
 }
 
 func (p *put) storeArchiveSymlink() error {
-	_, err := p.tx.staging.write(p.tx.repo.loosePath(p.name), p.header.EncodeArchive(0))
-	return p.written(err == nil, err)
+	created, err := p.tx.staging.write(p.tx.repo.loosePath(p.name), p.header.EncodeArchive(0))
+	return p.written(created, err)
 }
 
 func (p *put) storeUserSymlink() error {
-	w, err := p.create()
-	if err != nil {
-		return err
-	}
-	defer w.abort()
-	if _, err := w.Write(append([]byte(p.header.Target), 0)); err != nil {
-		return err
-	}
-	return w.finish()
+	return p.writeAll(append([]byte(p.header.Target), 0))
 }
 
 func (p *put) storeRealSymlink() error {
@@ -257,36 +265,38 @@ func (p *put) storeRealSymlink() error {
 	if err := p.putSplitXattrs(); err != nil {
 		return err
 	}
-	temp := linuxfs.TempName(".tmp-")
-	if err := unix.Symlinkat(p.header.Target, s.fd(), temp); err != nil {
+	path := p.tx.repo.loosePath(p.name)
+	if err := s.makeDir(path); err != nil {
 		return err
 	}
-	if err := p.placeSymlink(temp); err != nil {
-		unix.Unlinkat(s.fd(), temp, 0)
-		return err
+	err := unix.Symlinkat(p.header.Target, s.fd(), path)
+	if errors.Is(err, fs.ErrExist) {
+		return nil
 	}
-	return p.written(true, nil)
+	if err == nil {
+		err = p.completeSymlink(path)
+	}
+	if err != nil {
+		s.unlink(path)
+	}
+	return p.written(true, err)
 }
 
-func (p *put) placeSymlink(temp string) error {
+func (p *put) completeSymlink(path string) error {
 	s := p.tx.staging
 	if p.tx.repo.mode != ModeBareUserOnly {
-		if err := unix.Fchownat(s.fd(), temp, int(p.header.UID), int(p.header.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		if err := unix.Fchownat(s.fd(), path, int(p.header.UID), int(p.header.GID), unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return fmt.Errorf("chown: %w", err)
 		}
 	}
 	if p.tx.repo.mode == ModeBare {
 		for _, x := range p.header.Xattrs {
-			if err := linuxfs.SetLXattr(s.fd(), temp, x.Name, x.Value); err != nil {
+			if err := linuxfs.SetLXattr(s.fd(), path, x.Name, x.Value); err != nil {
 				return err
 			}
 		}
 	}
-	path := p.tx.repo.loosePath(p.name)
-	if err := s.makeDir(path); err != nil {
-		return err
-	}
-	return unix.Renameat(s.fd(), temp, s.fd(), path)
+	return nil
 }
 
 // written counts the object when this call created it.

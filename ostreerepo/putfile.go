@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 	"sync"
 	"time"
 
@@ -14,40 +15,61 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// objectWriter writes the file that holds a content object. finish gives it the
-// object's name; abort has to follow in any case, and drops what was not finished.
+// objectWriter writes the file that holds a content object: under its final name
+// when that is known, else without one. finish completes it; abort has to follow
+// in any case, and drops the file if it is not finished.
 type objectWriter struct {
 	*put
-	temp *linuxfs.Temp
-	z    *flate.Writer // archive only
-	buf  *bufio.Writer // archive only
+	file     *os.File
+	temp     *linuxfs.Temp // file, when it has no name yet
+	path     string        // file's, when it has
+	finished bool
+	z        *flate.Writer // archive only
+	buf      *bufio.Writer // archive only
 }
 
 var bufWriters = sync.Pool{New: func() any { return bufio.NewWriterSize(nil, 64<<10) }}
 
+// create begins to write an object whose name is settled. The error is
+// fs.ErrExist when another goroutine has done so already.
 func (p *put) create() (*objectWriter, error) {
-	if err := p.tx.space.take(p.size); err != nil {
+	path := p.tx.repo.loosePath(p.name)
+	file, err := p.tx.staging.open(path)
+	if err != nil {
 		return nil, err
 	}
+	return p.begin(&objectWriter{put: p, file: file, path: path})
+}
+
+// createUnnamed begins to write an object whose name will come of its contents.
+func (p *put) createUnnamed() (*objectWriter, error) {
 	temp, err := linuxfs.CreateTemp(p.tx.staging.fd(), 0o600)
 	if err != nil {
 		return nil, err
 	}
-	w := &objectWriter{put: p, temp: temp}
-	if p.tx.repo.mode != ModeArchive {
-		return w, nil
+	return p.begin(&objectWriter{put: p, file: temp.File, temp: temp})
+}
+
+func (p *put) begin(w *objectWriter) (*objectWriter, error) {
+	err := p.tx.space.take(p.size)
+	if err == nil && p.tx.repo.mode == ModeArchive {
+		err = w.beginArchive()
 	}
-	w.buf = bufWriters.Get().(*bufio.Writer)
-	w.buf.Reset(temp)
-	if w.z, err = p.tx.repo.flate.get(w.buf, p.tx.repo.zlibLevel); err != nil {
-		w.abort()
-		return nil, err
-	}
-	if _, err := w.buf.Write(p.header.EncodeArchive(uint64(p.size))); err != nil {
+	if err != nil {
 		w.abort()
 		return nil, err
 	}
 	return w, nil
+}
+
+func (w *objectWriter) beginArchive() (err error) {
+	w.buf = bufWriters.Get().(*bufio.Writer)
+	w.buf.Reset(w.file)
+	if w.z, err = w.tx.repo.flate.get(w.buf, w.tx.repo.zlibLevel); err != nil {
+		return err
+	}
+	_, err = w.buf.Write(w.header.EncodeArchive(uint64(w.size)))
+	return err
 }
 
 // Write takes the next bytes of the body.
@@ -55,20 +77,25 @@ func (w *objectWriter) Write(data []byte) (int, error) {
 	if w.z != nil {
 		return w.z.Write(data)
 	}
-	return w.temp.Write(data)
+	return w.file.Write(data)
 }
 
-// finish completes the file and gives it the object's name.
+// finish completes the file, and gives it the object's name when it has none.
 func (w *objectWriter) finish() error {
-	if err := w.complete(); err != nil {
-		return err
+	err := w.complete()
+	if err == nil {
+		err = w.tx.staging.syncObject(w.file)
 	}
-	created, err := w.tx.staging.link(w.temp, w.tx.repo.loosePath(w.name))
+	created := true
+	if err == nil && w.temp != nil {
+		created, err = w.tx.staging.link(w.temp, w.tx.repo.loosePath(w.name))
+	}
+	w.finished = err == nil
 	return w.written(created, err)
 }
 
 func (w *objectWriter) complete() error {
-	h, fd := w.header, int(w.temp.Fd())
+	h, fd := w.header, int(w.file.Fd())
 	switch w.tx.repo.mode {
 	case ModeArchive:
 		if err := w.flush(); err != nil {
@@ -103,7 +130,7 @@ func userMode(h *object.FileHeader) uint32 {
 // setOwner makes the file what the header says. Changing the owner clears some
 // mode bits and capabilities, so it comes first.
 func (w *objectWriter) setOwner(xattrs object.Xattrs) error {
-	fd := int(w.temp.Fd())
+	fd := int(w.file.Fd())
 	if err := unix.Fchown(fd, int(w.header.UID), int(w.header.GID)); err != nil {
 		return fmt.Errorf("chown to %d:%d: %w", w.header.UID, w.header.GID, err)
 	}
@@ -118,7 +145,7 @@ func (w *objectWriter) setOwner(xattrs object.Xattrs) error {
 // setMode ends a bare object: its time is always 0, so that checkouts by
 // hardlink are reproducible.
 func (w *objectWriter) setMode(mode uint32) error {
-	fd := int(w.temp.Fd())
+	fd := int(w.file.Fd())
 	if err := unix.Fchmod(fd, mode); err != nil {
 		return fmt.Errorf("chmod: %w", err)
 	}
@@ -136,16 +163,18 @@ func (w *objectWriter) flush() error {
 func (w *objectWriter) abort() {
 	if w.z != nil {
 		w.tx.repo.flate.put(w.z)
-		w.z = nil
 	}
 	if w.buf != nil {
 		w.buf.Reset(nil)
 		bufWriters.Put(w.buf)
-		w.buf = nil
 	}
 	if w.temp != nil {
 		w.temp.Close()
-		w.temp = nil
+		return
+	}
+	w.file.Close()
+	if !w.finished {
+		w.tx.staging.unlink(w.path)
 	}
 }
 

@@ -296,29 +296,28 @@ func TestConcurrentPuts(t *testing.T) {
 	})
 }
 
-func TestStagingIsAdopted(t *testing.T) {
+func TestDeadStagingIsRemoved(t *testing.T) {
 	r := newRepo(t, ostreerepo.ModeBare)
-	boot, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if err != nil {
-		t.Fatal(err)
-	}
 	h := object.FileHeader{Mode: 0o100644}
-	left := filepath.Join(r.Path(), "tmp", "staging-"+strings.TrimSpace(string(boot))+"-abcdef")
-	orphan := object.Name{Checksum: h.Checksum([]byte("x")), Type: object.TypeCommit}
-	path := filepath.Join(left, orphan.LoosePath(false))
-	if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
-		t.Fatal(err)
+	c := h.Checksum([]byte("whole"))
+	for _, name := range []string{"treenail-abc", "staging-00000000-0000-0000-0000-000000000000-abc"} {
+		left := filepath.Join(r.Path(), "tmp", name)
+		path := filepath.Join(left, object.Name{Checksum: c, Type: object.TypeFile}.LoosePath(false))
+		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+			t.Fatal(err)
+		}
+		if err := os.WriteFile(path, []byte("who"), 0o644); err != nil {
+			t.Fatal(err)
+		}
+		update(t, r, func(tx *ostreerepo.Tx) error {
+			_, err := tx.PutFile(h, 5, strings.NewReader("whole"))
+			return err
+		})
+		if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
+			t.Errorf("%s is still there: %v", name, err)
+		}
 	}
-	if err := os.WriteFile(path, nil, 0o644); err != nil {
-		t.Fatal(err)
-	}
-	update(t, r, func(tx *ostreerepo.Tx) error { return nil })
-	if _, err := os.Stat(left); !errors.Is(err, os.ErrNotExist) {
-		t.Errorf("the staging directory is still there: %v", err)
-	}
-	if ok, _ := r.Has(orphan); ok {
-		t.Error("a commit of a transaction that was not completed was published")
-	}
+	checkFile(t, r, "file", testFile{h, "whole"})
 }
 
 func TestDetachedMetadata(t *testing.T) {

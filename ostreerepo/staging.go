@@ -16,9 +16,15 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// staging is a directory tmp/staging-BOOTID-RANDOM that holds the objects of a
+// staging is a directory tmp/treenail-RANDOM that holds the objects of a
 // transaction under the paths that they will have below objects/. The file
-// …-lock beside it is locked for as long as its transaction runs.
+// …-lock beside it is locked for as long as its transaction runs; when it is not,
+// the transaction is dead and the next one removes the directory.
+//
+// libostree takes over such directories of its own, which are called
+// staging-BOOTID-RANDOM, with the objects in them. It must not take over these:
+// to save a rename an object is written under its final name at once, so one
+// whose process was killed may be incomplete.
 type staging struct {
 	repo *Repo
 	tmp  *os.File
@@ -29,15 +35,12 @@ type staging struct {
 	made [256]bool // which of the directories 00 to ff exist
 }
 
-const lockSuffix = "-lock"
+const (
+	stagingPrefix = "treenail-"
+	lockSuffix    = "-lock"
+)
 
-// openStaging takes over a staging directory that a killed process of this boot
-// left, or makes one.
 func (r *Repo) openStaging() (_ *staging, err error) {
-	boot, err := bootID()
-	if err != nil {
-		return nil, err
-	}
 	if err := unix.Mkdirat(r.fd(), "tmp", 0o775); err != nil && !errors.Is(err, fs.ErrExist) {
 		return nil, fmt.Errorf("tmp: %w", err)
 	}
@@ -50,49 +53,12 @@ func (r *Repo) openStaging() (_ *staging, err error) {
 	if s.tmp, err = openDir(r.fd(), "tmp"); err != nil {
 		return nil, fmt.Errorf("tmp: %w", err)
 	}
-	prefix := "staging-" + boot + "-"
-	if found, err := s.adopt(prefix); found || err != nil {
-		return s, err
-	}
-	return s, s.create(prefix)
+	return s, s.create()
 }
 
-// adopt looks for a directory whose lock is free.
-func (s *staging) adopt(prefix string) (bool, error) {
-	entries, err := os.ReadDir(s.repo.path + "/tmp")
-	if err != nil {
-		return false, err
-	}
-	for _, e := range entries {
-		if !e.IsDir() || !strings.HasPrefix(e.Name(), prefix) {
-			continue
-		}
-		if s.lock = tryLockFile(s.tmp, e.Name()+lockSuffix); s.lock == nil {
-			continue
-		}
-		s.name = e.Name()
-		if s.dir, err = openDir(int(s.tmp.Fd()), s.name); err != nil {
-			return false, fmt.Errorf("tmp/%s: %w", s.name, err)
-		}
-		return true, s.dropCommits()
-	}
-	return false, nil
-}
-
-// dropCommits removes the commits of a transaction that was not completed: some
-// of what they consist of may have been published and pruned since.
-func (s *staging) dropCommits() error {
-	return s.each(func(dir, file string, n object.Name) error {
-		if !isCommit(n.Type) {
-			return nil
-		}
-		return unix.Unlinkat(s.fd(), dir+"/"+file, 0)
-	})
-}
-
-func (s *staging) create(prefix string) error {
+func (s *staging) create() error {
 	for range 100 {
-		s.name = linuxfs.TempName(prefix)
+		s.name = linuxfs.TempName(stagingPrefix)
 		if s.lock = tryLockFile(s.tmp, s.name+lockSuffix); s.lock == nil {
 			continue
 		}
@@ -103,7 +69,7 @@ func (s *staging) create(prefix string) error {
 		s.dir, err = openDir(int(s.tmp.Fd()), s.name)
 		return err
 	}
-	return fmt.Errorf("tmp/%s…: can't lock", prefix)
+	return fmt.Errorf("tmp/%s…%s: can't lock", stagingPrefix, lockSuffix)
 }
 
 // tryLockFile creates and locks a file, or returns nil: somebody else has it.
@@ -152,30 +118,48 @@ func (s *staging) makeDir(path string) error {
 	return nil
 }
 
+// open creates the file of an object under its final name. Another goroutine may
+// have been faster with the same object; then the error is fs.ErrExist.
+func (s *staging) open(path string) (*os.File, error) {
+	if err := s.makeDir(path); err != nil {
+		return nil, err
+	}
+	return linuxfs.Open(s.fd(), path, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_NOFOLLOW, 0o600)
+}
+
 // write stores a metadata object. It returns false when it was there.
 func (s *staging) write(path string, data []byte) (created bool, err error) {
-	temp, err := linuxfs.CreateTemp(s.fd(), 0o600)
+	f, err := s.open(path)
+	if errors.Is(err, fs.ErrExist) {
+		return false, nil
+	}
 	if err != nil {
 		return false, err
 	}
-	defer temp.Close()
-	if _, err := temp.Write(data); err != nil {
-		return false, err
+	defer f.Close()
+	if _, err = f.Write(data); err == nil {
+		err = unix.Fchmod(int(f.Fd()), 0o644)
 	}
-	if err := unix.Fchmod(int(temp.Fd()), 0o644); err != nil {
-		return false, err
+	if err == nil {
+		err = s.syncObject(f)
 	}
-	return s.link(temp, path)
+	if err != nil {
+		s.unlink(path)
+	}
+	return err == nil, err
 }
 
-// link gives a finished file its object's path. Another goroutine may have been
-// faster with the same object; then created is false.
-func (s *staging) link(temp *linuxfs.Temp, path string) (created bool, err error) {
-	if s.repo.perObjectFsync {
-		if err := temp.Sync(); err != nil {
-			return false, err
-		}
+// syncObject syncs one object where the repository wants that (core.per-object-fsync).
+func (s *staging) syncObject(f *os.File) error {
+	if !s.repo.perObjectFsync {
+		return nil
 	}
+	return f.Sync()
+}
+
+// link gives a file that was written without a name its object's path. It
+// returns false when another goroutine was faster with the same object.
+func (s *staging) link(temp *linuxfs.Temp, path string) (created bool, err error) {
 	if err := s.makeDir(path); err != nil {
 		return false, err
 	}
@@ -194,17 +178,7 @@ func (s *staging) unlink(path string) error {
 	return err
 }
 
-// each calls fn for every staged object.
-func (s *staging) each(fn func(dir, file string, n object.Name) error) error {
-	for i := range 256 {
-		dir := fmt.Sprintf("%02x", i)
-		if err := s.eachIn(dir, fn); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
+// eachIn calls fn for every staged object of one of the 256 directories.
 func (s *staging) eachIn(dir string, fn func(dir, file string, n object.Name) error) error {
 	f, err := openDir(s.fd(), dir)
 	if errors.Is(err, fs.ErrNotExist) {
@@ -323,9 +297,10 @@ func (s *staging) close() {
 	}
 }
 
-// cleanTmp removes what other processes left in tmp: staging directories of
-// other boots, and anything else that is older than core.tmp-expiry-secs. What
-// can't be removed stays for the next time.
+// cleanTmp removes what other processes left in tmp: what dead transactions of
+// ours staged, what those of libostree did before the system started, and
+// anything else that is older than core.tmp-expiry-secs. What can't be removed
+// stays for the next time.
 func (r *Repo) cleanTmp() {
 	tmp, err := openDir(r.fd(), "tmp")
 	if err != nil {
@@ -340,9 +315,10 @@ func (r *Repo) cleanTmp() {
 	for _, e := range entries {
 		name := e.Name()
 		switch {
-		case name == "cache", strings.HasSuffix(name, lockSuffix) && strings.HasPrefix(name, "staging-"):
-		case e.IsDir() && strings.HasPrefix(name, "staging-"):
-			r.cleanStaging(tmp, name, boot)
+		case name == "cache", isStaging(name) && strings.HasSuffix(name, lockSuffix):
+		case strings.HasPrefix(name, "staging-"+boot+"-"): // libostree goes on with it
+		case e.IsDir() && isStaging(name):
+			r.cleanStaging(tmp, name)
 		default:
 			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > r.tmpExpiry {
 				os.RemoveAll(r.path + "/tmp/" + name)
@@ -351,10 +327,11 @@ func (r *Repo) cleanTmp() {
 	}
 }
 
-func (r *Repo) cleanStaging(tmp *os.File, name, boot string) {
-	if strings.HasPrefix(name, "staging-"+boot+"-") {
-		return // the next transaction takes it over
-	}
+func isStaging(name string) bool {
+	return strings.HasPrefix(name, stagingPrefix) || strings.HasPrefix(name, "staging-")
+}
+
+func (r *Repo) cleanStaging(tmp *os.File, name string) {
 	if lock := tryLockFile(tmp, name+lockSuffix); lock != nil {
 		removeStaging(r, tmp, name)
 		lock.Close()

@@ -169,9 +169,11 @@ func (tx *Tx) count(add func(*Stats)) {
 
 // CountCacheHit notes that a content object did not have to be put because its
 // file was known to be one.
-func (tx *Tx) CountCacheHit() {
-	tx.count(func(s *Stats) { s.ContentTotal++; s.CacheHits++ })
-}
+func (tx *Tx) CountCacheHit() { tx.count(func(s *Stats) { s.CacheHits++ }) }
+
+// CountRepeat notes that a content object did not have to be put because its file
+// is another name of one that was.
+func (tx *Tx) CountRepeat() { tx.count(func(s *Stats) { s.ContentTotal++ }) }
 
 // Has reports whether the object is in the repository, its parents or the
 // transaction.

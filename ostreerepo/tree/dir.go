@@ -12,6 +12,7 @@ import (
 
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/internal/linuxfs"
+	"github.com/treenail/treenail/ostreerepo"
 	"golang.org/x/sys/unix"
 )
 
@@ -135,7 +136,7 @@ func (w *dirWalk) dirMeta(s *source, dst *dir) error {
 	}
 	h := headerOf(&st)
 	if !w.t.filter.noDirXattrs {
-		if h.Xattrs, err = xattrs(linuxfs.Xattrs(s.fd)); err != nil {
+		if h.Xattrs, err = ostreerepo.CaptureXattrs(s.fd); err != nil {
 			return w.error("read xattrs of", s.path, err)
 		}
 	}
@@ -212,22 +213,6 @@ func (w *dirWalk) skip(path string) error {
 
 func headerOf(st *unix.Stat_t) object.FileHeader {
 	return object.FileHeader{UID: st.Uid, GID: st.Gid, Mode: uint32(st.Mode)}
-}
-
-// xattrs makes a file's xattrs canonical. libostree does not see those that are
-// empty, and its fsck would not find them in a bare repository, so they are left
-// out.
-func xattrs(list []linuxfs.Xattr, err error) (object.Xattrs, error) {
-	if err != nil || len(list) == 0 {
-		return nil, err
-	}
-	x := make(object.Xattrs, 0, len(list))
-	for _, a := range list {
-		if len(a.Value) > 0 {
-			x = append(x, object.Xattr(a))
-		}
-	}
-	return x.Canonical(), nil
 }
 
 func pathOr(path, empty string) string {

@@ -6,6 +6,7 @@ import (
 
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/internal/linuxfs"
+	"github.com/treenail/treenail/ostreerepo"
 	"golang.org/x/sys/unix"
 )
 
@@ -47,7 +48,11 @@ func (w *dirWalk) plan(s *source, e *entryAt) (f *file, store func() error) {
 	}
 	if e.st.Nlink > 1 && e.regular() && w.t.filter.override == nil {
 		if same := w.inodes[inodeOf(&e.st)]; same != nil {
-			return same, func() error { w.t.report(e.st.Size); return nil }
+			return same, func() error {
+				w.t.tx.CountRepeat()
+				w.t.report(e.st.Size)
+				return nil
+			}
 		}
 		w.inodes[inodeOf(&e.st)] = f
 	}
@@ -93,7 +98,7 @@ func (w *dirWalk) store(s *source, e *entryAt, f *file) error {
 		return w.error("readlink", e.path, err)
 	}
 	if !w.t.filter.noDirXattrs {
-		if h.Xattrs, err = xattrs(linuxfs.LXattrs(s.fd, e.name)); err != nil {
+		if h.Xattrs, err = ostreerepo.CaptureXattrsAt(s.fd, e.name); err != nil {
 			return w.error("read xattrs of", e.path, err)
 		}
 	}
@@ -109,7 +114,7 @@ func (w *dirWalk) storeRegular(s *source, e *entryAt, f *file) error {
 	defer body.Close()
 	h := headerOf(&e.st)
 	if !w.t.filter.noDirXattrs {
-		if h.Xattrs, err = xattrs(linuxfs.Xattrs(int(body.Fd()))); err != nil {
+		if h.Xattrs, err = ostreerepo.CaptureXattrs(int(body.Fd())); err != nil {
 			return w.error("read xattrs of", e.path, err)
 		}
 	}

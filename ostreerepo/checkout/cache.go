@@ -1,0 +1,96 @@
+package checkout
+
+import (
+	"errors"
+	"io/fs"
+
+	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/linuxfs"
+	"github.com/treenail/treenail/ostreerepo"
+	"golang.org/x/sys/unix"
+)
+
+// cache is the directory uncompressed-objects-cache of an archive repository:
+// content objects as files of a user-mode checkout, at xx/rest.file.
+type cache struct {
+	fd   int
+	sync bool
+}
+
+func openCache(r *ostreerepo.Repo, noSync bool) (*cache, error) {
+	sync, err := r.Config().Bool("core", "fsync", true)
+	if err != nil {
+		return nil, err
+	}
+	path := r.Path() + "/uncompressed-objects-cache"
+	if err := mkdirExisting(unix.AT_FDCWD, path, 0o775); err != nil {
+		return nil, err
+	}
+	fd, err := openDir(unix.AT_FDCWD, path, unix.O_NOFOLLOW)
+	if err != nil {
+		return nil, err
+	}
+	return &cache{fd, sync && !noSync}, nil
+}
+
+func mkdirExisting(dirfd int, name string, mode uint32) error {
+	if err := unix.Mkdirat(dirfd, name, mode); err != nil && err != unix.EEXIST {
+		return &sysError{"mkdirat(" + name + ")", err}
+	}
+	return nil
+}
+
+// linkCached makes name a hard link to the inflated object in the cache, putting
+// it there first where necessary; done is false when the file has to be copied.
+func (c *run) linkCached(d *dir, name string, sum object.Checksum) (done bool, err error) {
+	if c.cache == nil {
+		return false, nil
+	}
+	path := loosePath(sum)
+	if done, err = c.linkFrom(c.cache.fd, path, d, name, sum); !errors.Is(err, fs.ErrNotExist) {
+		return done, err
+	}
+	f, err := c.read(sum)
+	if err != nil {
+		return false, err
+	}
+	defer f.close()
+	if k := (kind{f.Mode, f.size}); k.symlink() || k.copied(true) {
+		return false, nil
+	}
+	if err := c.cache.add(path, f); err != nil {
+		return false, err
+	}
+	done, err = c.linkFrom(c.cache.fd, path, d, name, sum)
+	if errors.Is(err, fs.ErrNotExist) { // somebody has cleaned up
+		return false, nil
+	}
+	return done, err
+}
+
+// add puts an object into the cache, where another may have put it just now.
+func (c *cache) add(path string, f *content) error {
+	temp, err := linuxfs.CreateTemp(c.fd, 0o600)
+	if err != nil {
+		return &sysError{"open(O_TMPFILE)", err}
+	}
+	defer temp.Close()
+	if err := f.writeTo(temp.File); err != nil {
+		return err
+	}
+	if err := unix.Fchmod(int(temp.Fd()), userPerm(f.Mode&object.ModePerm)); err != nil {
+		return &sysError{"fchmod", err}
+	}
+	if c.sync {
+		if err := fsync(int(temp.Fd())); err != nil {
+			return err
+		}
+	}
+	if err := mkdirExisting(c.fd, path[:2], 0o777); err != nil {
+		return err
+	}
+	if err := temp.Link(c.fd, path); err != nil && !errors.Is(err, fs.ErrExist) {
+		return &sysError{"linkat", err}
+	}
+	return nil
+}
