@@ -30,6 +30,7 @@ type settings struct {
 	minFreeBytes      int64
 	zlibLevel         int
 	tombstones        bool
+	autoSummary       bool
 	uncompressedCache bool
 }
 
@@ -71,6 +72,7 @@ func parseSettings(c *keyfile.File) (settings, error) {
 		tmpExpiry:         time.Duration(p.number("core", "tmp-expiry-secs", 86400, 0, 1<<33)) * time.Second,
 		zlibLevel:         int(p.number("archive", "zlib-level", 6, 0, 9)),
 		tombstones:        p.flag("core", "tombstone-commits", false),
+		autoSummary:       p.flag("core", "auto-update-summary", false) || p.flag("core", "commit-update-summary", false),
 		uncompressedCache: p.flag("core", "enable-uncompressed-cache", true),
 	}
 	p.version()

@@ -25,7 +25,12 @@ type RevError struct {
 	Reason string // "not found" or "not unique"
 }
 
-func (e *RevError) Error() string { return fmt.Sprintf("Refspec '%s' %s", e.Rev, e.Reason) }
+func (e *RevError) Error() string {
+	if e.Reason == "not unique" {
+		return fmt.Sprintf("Refspec %s not unique", e.Rev)
+	}
+	return fmt.Sprintf("Refspec '%s' %s", e.Rev, e.Reason)
+}
 
 // Is makes a rev that was not found match ErrNotFound.
 func (e *RevError) Is(target error) bool { return target == ErrNotFound && e.Reason == "not found" }

@@ -95,6 +95,11 @@ type fscker struct {
 }
 
 func (c *fscker) checkRefs(context.Context) error {
+	if c.o.AddTombstones && !c.repo.tombstones {
+		if err := c.repo.enableTombstones(); err != nil {
+			return err
+		}
+	}
 	c.o.Stage(FsckRefs, 0)
 	refs, err := c.repo.Refs()
 	if err != nil {
@@ -200,6 +205,15 @@ func (r *Repo) partialReason(commit object.Checksum) (partial, byFsck bool, err 
 		return false, false, fmt.Errorf("repo %s: %s: %w", r.path, partialPath(commit), err)
 	}
 	return true, len(data) > 0 && data[0] == 'f', nil
+}
+
+// enableTombstones makes later deletions of commits leave tombstones too.
+func (r *Repo) enableTombstones() error {
+	config := r.Config()
+	if err := config.SetString("core", "tombstone-commits", "true"); err != nil {
+		return err
+	}
+	return r.WriteConfig(config)
 }
 
 func (c *fscker) addTombstone(parent object.Checksum) error {

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path"
 	"regexp"
+	"slices"
 	"sort"
 	"strings"
 
@@ -193,11 +194,9 @@ func (r *Repo) readRef(p string) (object.Checksum, error) {
 // refDirs lists the names of the directories in dir that may hold refs.
 func (r *Repo) refDirs(dir string) ([]string, error) {
 	entries, err := os.ReadDir(r.path + "/" + dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
-	if err != nil {
-		return nil, err
+	var path *fs.PathError
+	if errors.As(err, &path) {
+		return nil, fmt.Errorf("repo %s: opendir(%s): %w", r.path, dir, path.Err)
 	}
 	var names []string
 	for _, e := range entries {
@@ -230,36 +229,71 @@ func (r *Repo) Refs() ([]Ref, error) {
 }
 
 // CollectionRefs lists the refs of collections: the repository's own one, whose
-// refs are the local ones, and those that it mirrors.
+// refs are the local ones, those of remotes with a collection ID, and those that
+// it mirrors.
 func (r *Repo) CollectionRefs() ([]CollectionRef, error) {
-	collections, err := r.refDirs("refs/mirrors")
+	places, err := r.collectionPlaces()
 	if err != nil {
 		return nil, err
 	}
-	places := map[string]string{}
-	for _, c := range collections {
-		places[c] = "refs/mirrors/" + c
-	}
-	if r.collectionID != "" {
-		places[r.collectionID] = "refs/heads"
-	}
 	var out []CollectionRef
-	for collection, place := range places {
-		refs, err := r.refsBelow(place, "", "")
+	for _, p := range places {
+		refs, err := r.refsBelow(p.dir, "", "")
 		if err != nil {
 			return nil, err
 		}
 		for _, ref := range refs {
-			out = append(out, CollectionRef{collection, ref.Name, ref.Commit})
+			out = append(out, CollectionRef{p.collection, ref.Name, ref.Commit})
 		}
 	}
-	sort.Slice(out, func(i, j int) bool {
+	sort.SliceStable(out, func(i, j int) bool {
 		if out[i].Collection != out[j].Collection {
 			return out[i].Collection < out[j].Collection
 		}
 		return out[i].Name < out[j].Name
 	})
-	return out, nil
+	return slices.CompactFunc(out, func(a, b CollectionRef) bool {
+		return a.Collection == b.Collection && a.Name == b.Name
+	}), nil
+}
+
+// collectionPlace is a directory that holds refs of a collection. Of two places
+// with the same ref the earlier one counts.
+type collectionPlace struct{ collection, dir string }
+
+func (r *Repo) collectionPlaces() ([]collectionPlace, error) {
+	var places []collectionPlace
+	if r.collectionID != "" {
+		places = append(places, collectionPlace{r.collectionID, "refs/heads"})
+	}
+	for _, group := range r.config.Groups() {
+		remote, ok := remoteOfGroup(group)
+		if !ok {
+			continue
+		}
+		id, ok, err := r.config.String(group, "collection-id")
+		if err != nil {
+			return nil, fmt.Errorf("repo %s: config: %w", r.path, err)
+		}
+		if ok && ValidateCollectionID(id) == nil {
+			places = append(places, collectionPlace{id, "refs/remotes/" + remote})
+		}
+	}
+	mirrors, err := r.refDirs("refs/mirrors")
+	if err != nil && !errors.Is(err, fs.ErrNotExist) { // old repositories have none
+		return nil, err
+	}
+	for _, id := range mirrors {
+		places = append(places, collectionPlace{id, "refs/mirrors/" + id})
+	}
+	return places, nil
+}
+
+// remoteOfGroup takes the name out of the key file group of a remote: remote "NAME".
+func remoteOfGroup(group string) (string, bool) {
+	rest, isRemote := strings.CutPrefix(group, `remote "`)
+	name, quoted := strings.CutSuffix(rest, `"`)
+	return name, isRemote && quoted && fragmentPattern.MatchString(name)
 }
 
 // maxRefDepth bounds how deep a ref's name may nest.

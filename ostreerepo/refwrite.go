@@ -6,7 +6,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
-	"path/filepath"
+	"strings"
 
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/internal/durable"
@@ -49,7 +49,9 @@ func (tx *Tx) SetCollectionRef(collection, ref string, c object.Checksum) error 
 	return nil
 }
 
-// SetAlias makes the local ref alias another name of the local ref target.
+// SetAlias makes the local ref alias another name of the local ref target. The
+// symlink always goes up to refs/heads first, as libostree expects when it reads
+// the target's name out of it.
 func (tx *Tx) SetAlias(alias, target string) error {
 	if err := ValidateRef(alias); err != nil {
 		return err
@@ -57,11 +59,8 @@ func (tx *Tx) SetAlias(alias, target string) error {
 	if err := ValidateRef(target); err != nil {
 		return err
 	}
-	relative, err := filepath.Rel(path.Dir("/"+alias), "/"+target)
-	if err != nil {
-		return err
-	}
-	tx.refs = append(tx.refs, refChange{path: refPath("", alias), target: relative})
+	up := strings.Repeat("../", strings.Count(alias, "/"))
+	tx.refs = append(tx.refs, refChange{path: refPath("", alias), target: up + target})
 	return nil
 }
 
@@ -140,7 +139,7 @@ func (c refChange) clearDir(r *Repo) error {
 }
 
 func replaceSymlink(dir *os.File, target, name string) error {
-	temp := linuxfs.TempName("tmp.")
+	temp := linuxfs.TempName(".tmp-") // a name that no ref and no object can have
 	if err := unix.Symlinkat(target, int(dir.Fd()), temp); err != nil {
 		return err
 	}

@@ -108,6 +108,9 @@ func open(path string, depth int) (_ *Repo, err error) {
 	if r.objects, err = openDir(r.fd(), "objects"); err != nil {
 		return nil, fmt.Errorf("repo %s: opendir(objects): %w", abs, err)
 	}
+	// A copy of a repository may lack the empty directories. Where this one can't
+	// be made nothing can be written either, and Update will say so.
+	unix.Mkdirat(r.fd(), "tmp", 0o775)
 	if err := r.loadConfig(); err != nil {
 		return nil, fmt.Errorf("repo %s: %w", abs, err)
 	}

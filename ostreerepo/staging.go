@@ -41,9 +41,6 @@ const (
 )
 
 func (r *Repo) openStaging() (_ *staging, err error) {
-	if err := unix.Mkdirat(r.fd(), "tmp", 0o775); err != nil && !errors.Is(err, fs.ErrExist) {
-		return nil, fmt.Errorf("tmp: %w", err)
-	}
 	s := &staging{repo: r}
 	defer func() {
 		if err != nil {

@@ -71,7 +71,12 @@ func (r *Repo) Update(ctx context.Context, o UpdateOptions, fn func(*Tx) error) 
 	return nil
 }
 
+var errAutoSummary = errors.New("core.auto-update-summary is set, but writing summaries is not supported yet")
+
 func (r *Repo) begin(o UpdateOptions) (*Tx, error) {
+	if r.autoSummary {
+		return nil, errAutoSummary // rather than a summary that no longer tells the truth
+	}
 	space, err := r.freeSpace()
 	if err != nil {
 		return nil, err

@@ -31,7 +31,7 @@ func WriteFile(path string, data []byte, mode os.FileMode) error {
 // WriteFileAt makes data the contents of the file called name in dir. Without
 // sync it is atomic for other processes but not safe against a power failure.
 func WriteFileAt(dir *os.File, name string, data []byte, mode os.FileMode, sync bool) error {
-	temp := linuxfs.TempName("tmp.")
+	temp := linuxfs.TempName(".tmp-") // a name that no ref and no object can have
 	if err := writeNew(dir, temp, data, mode, sync); err != nil {
 		unix.Unlinkat(int(dir.Fd()), temp, 0)
 		return err

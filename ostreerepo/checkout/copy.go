@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/internal/linuxfs"
@@ -68,13 +69,19 @@ func (f *content) close() {
 func (f *content) writeTo(dst *os.File) error {
 	switch {
 	case f.verified != nil:
-		_, err := io.Copy(dst, f.verified)
+		buf := buffers.Get().(*[]byte)
+		defer buffers.Put(buf)
+		// A plain Writer, because an *os.File would take a buffer of its own.
+		_, err := io.CopyBuffer(struct{ io.Writer }{dst}, f.verified, *buf)
 		return err
 	case f.size == 0:
 		return nil
 	}
 	return linuxfs.Copy(dst, f.plain)
 }
+
+// buffers are what bodies pass through, one for each worker that copies.
+var buffers = sync.Pool{New: func() any { b := make([]byte, 64<<10); return &b }}
 
 // copy makes name a copy of the object.
 func (c *run) copy(d *dir, name string, sum object.Checksum) error {

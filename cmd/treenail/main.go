@@ -1,0 +1,37 @@
+// Treenail joins OSTree trees to OCI containers. Called by the name ostree it
+// is the ostree command.
+package main
+
+import (
+	"context"
+	"os"
+	"os/signal"
+	"path/filepath"
+	"syscall"
+
+	"github.com/treenail/treenail/cmd/internal/cli"
+)
+
+func main() { os.Exit(run()) }
+
+func run() int {
+	ctx, stop := cancelOnSignal()
+	defer stop()
+	p := program(filepath.Base(os.Args[0]))
+	return p.Run(ctx, os.Args[1:], cli.Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+}
+
+// cancelOnSignal cancels the context at the first SIGINT or SIGTERM, so that
+// transactions end in order; the second one kills.
+func cancelOnSignal() (context.Context, func()) {
+	ctx, cancel := context.WithCancelCause(context.Background())
+	signals := make(chan os.Signal, 1)
+	signal.Notify(signals, syscall.SIGINT, syscall.SIGTERM)
+	go func() {
+		if s, ok := <-signals; ok {
+			signal.Reset()
+			cancel(&cli.Interrupted{Signal: s.(syscall.Signal)})
+		}
+	}()
+	return ctx, func() { signal.Stop(signals); close(signals) }
+}
