@@ -81,7 +81,7 @@ func TestLikeOstree(t *testing.T) {
 func TestWideLikeOstree(t *testing.T) {
 	for _, mode := range []ostreerepo.Mode{ostreerepo.ModeBare, ostreerepo.ModeArchive} {
 		r := newRepo(t, mode, "wide")
-		for _, c := range options[:2] {
+		for _, c := range []comparison{options[0], options[len(options)-1]} { // the last does not sync
 			t.Run(fmt.Sprint(mode, c.args), func(t *testing.T) { compare(t, r, "wide", c) })
 		}
 	}

@@ -25,13 +25,38 @@ const (
 	tarVolume  = 'V' // a label
 )
 
-type tarReader struct{ *tar.Reader }
+type tarReader struct {
+	*tar.Reader
+	in *countReader
+}
 
-func newTarReader(r io.Reader) *tarReader { return &tarReader{tar.NewReader(r)} }
+func newTarReader(r io.Reader) *tarReader {
+	in := &countReader{r: r}
+	return &tarReader{tar.NewReader(in), in}
+}
+
+// countReader knows how many bytes were read.
+type countReader struct {
+	r io.Reader
+	n int64
+}
+
+func (c *countReader) Read(p []byte) (int, error) {
+	n, err := c.r.Read(p)
+	c.n += int64(n)
+	return n, err
+}
+
+const tarBlock = 512
 
 func (t *tarReader) next() (*archiveEntry, error) {
 	for {
 		h, err := t.Next()
+		if err == io.EOF && t.in.n%tarBlock != 0 {
+			// An archive may lack its end, but not the end of a block: package tar
+			// does not mind when that was only padding.
+			err = io.ErrUnexpectedEOF
+		}
 		if errors.Is(err, tar.ErrInsecurePath) {
 			err = nil // the tree has its own opinion
 		}
