@@ -150,6 +150,7 @@ func newRun(r *ostreerepo.Repo, o Options) (_ *run, err error) {
 		meter:   meter{report: o.Progress},
 		metas:   map[object.Checksum]*object.DirMeta{},
 	}
+	c.queue.wake.L = &c.queue.mu
 	defer func() {
 		if err != nil {
 			c.close()
@@ -183,7 +184,7 @@ func (c *run) tree(ctx context.Context, entry ostreerepo.Entry, dest string) err
 	root := &dir{name: dest, tree: entry.Checksum, meta: entry.Meta, fd: -1, path: "/"}
 	root.unfinished.Store(1)
 	c.queue.push(job{dir: root, at: atEntry})
-	stop := context.AfterFunc(ctx, func() { c.queue.cancel(context.Cause(ctx)) })
+	stop := context.AfterFunc(ctx, func() { c.queue.cancel(ctx.Err()) })
 	defer stop()
 	c.work()
 	return c.queue.err()
@@ -200,9 +201,6 @@ func (c *run) single(entry ostreerepo.Entry, dest string) error {
 		return err
 	}
 	defer unix.Close(fd)
-	if err := c.checkDevice(fd); err != nil {
-		return err
-	}
 	name := baseName(entry.Path)
 	if err := c.file(&dir{fd: fd}, object.FileEntry{Name: name, Checksum: entry.Checksum}); err != nil {
 		return err

@@ -161,15 +161,15 @@ func TestSymlinkInDestinationIsNotFollowed(t *testing.T) {
 // The destination itself is the caller's word.
 func TestDestinationMayBeASymlink(t *testing.T) {
 	r := newRepo(t, ostreerepo.ModeBare, "small")
-	real := t.TempDir()
+	target := t.TempDir()
 	link := filepath.Join(t.TempDir(), "link")
-	if err := os.Symlink(real, link); err != nil {
+	if err := os.Symlink(target, link); err != nil {
 		t.Fatal(err)
 	}
 	if err := check(t, r, "small", link, checkout.Options{Overwrite: checkout.UnionFiles}); err != nil {
 		t.Fatal(err)
 	}
-	if _, err := os.Stat(real + "/d/sub/g"); err != nil {
+	if _, err := os.Stat(target + "/d/sub/g"); err != nil {
 		t.Error(err)
 	}
 }

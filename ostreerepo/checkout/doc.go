@@ -37,6 +37,8 @@
 // write to stays inside; libostree follows one that stands in the place of a
 // directory, here that is an error. The destination itself may be a symlink.
 //
+// Like libostree's, a checkout takes no lock: what a ref reaches is not pruned.
+//
 // # Parallel work
 //
 // Directories are shared out to as many workers as there are processors. The

@@ -129,7 +129,6 @@ func TestOverwriteLikeOstree(t *testing.T) {
 			for _, c := range []comparison{
 				{},
 				{args: []string{"--union"}, options: checkout.Options{Overwrite: checkout.UnionFiles}},
-				{args: []string{"-C", "--union"}, options: checkout.Options{Overwrite: checkout.UnionFiles, ForceCopy: true}},
 				{args: []string{"-U", "--union"}, options: checkout.Options{Overwrite: checkout.UnionFiles, UserMode: true}},
 				{args: []string{"--union-add"}, options: checkout.Options{Overwrite: checkout.AddFiles}},
 				{args: []string{"-U", "-C", "--union-add"}, options: checkout.Options{Overwrite: checkout.AddFiles, UserMode: true, ForceCopy: true}},

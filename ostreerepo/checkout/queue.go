@@ -139,7 +139,6 @@ func (q *queue) err() error {
 // work runs all jobs on as many goroutines as there are processors and returns
 // when none is left.
 func (c *run) work() {
-	c.queue.wake.L = &c.queue.mu
 	var workers sync.WaitGroup
 	for range runtime.GOMAXPROCS(0) {
 		workers.Go(func() {
