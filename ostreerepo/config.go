@@ -31,25 +31,34 @@ type settings struct {
 	zlibLevel         int
 	tombstones        bool
 	autoSummary       bool
+	noDeltasInSummary bool
 	uncompressedCache bool
 }
 
 // maxConfigSize bounds the config file, in bytes.
 const maxConfigSize = 8 << 20
 
-func (r *Repo) loadConfig() error {
+func (r *Repo) readConfig() (*keyfile.File, error) {
 	f, err := linuxfs.Open(r.fd(), "config", unix.O_RDONLY, 0)
 	if err != nil {
-		return fmt.Errorf("config: %w", err)
+		return nil, fmt.Errorf("config: %w", err)
 	}
 	defer f.Close()
 	data, err := io.ReadAll(io.LimitReader(f, maxConfigSize))
 	if err != nil {
-		return fmt.Errorf("config: %w", err)
+		return nil, fmt.Errorf("config: %w", err)
 	}
 	config, err := keyfile.Parse(data)
 	if err != nil {
-		return fmt.Errorf("config: %w", err)
+		return nil, fmt.Errorf("config: %w", err)
+	}
+	return config, nil
+}
+
+func (r *Repo) loadConfig() error {
+	config, err := r.readConfig()
+	if err != nil {
+		return err
 	}
 	s, err := parseSettings(config)
 	if err != nil {
@@ -73,6 +82,7 @@ func parseSettings(c *keyfile.File) (settings, error) {
 		zlibLevel:         int(p.number("archive", "zlib-level", 6, 0, 9)),
 		tombstones:        p.flag("core", "tombstone-commits", false),
 		autoSummary:       p.flag("core", "auto-update-summary", false) || p.flag("core", "commit-update-summary", false),
+		noDeltasInSummary: p.flag("core", "no-deltas-in-summary", false),
 		uncompressedCache: p.flag("core", "enable-uncompressed-cache", true),
 	}
 	p.version()
@@ -171,6 +181,19 @@ func (r *Repo) WriteConfig(c *keyfile.File) error {
 	}
 	r.config, r.settings = c.Clone(), s
 	return nil
+}
+
+// editConfig changes the config file as it is now, which another process may have
+// written since this one read it.
+func (r *Repo) editConfig(edit func(*keyfile.File) error) error {
+	config, err := r.readConfig()
+	if err != nil {
+		return fmt.Errorf("repo %s: %w", r.path, err)
+	}
+	if err := edit(config); err != nil {
+		return err
+	}
+	return r.WriteConfig(config)
 }
 
 // CollectionID is core.collection-id, "" when it is not set.

@@ -9,6 +9,8 @@
 //	                           and refs/mirrors/COLLECTION/NAME
 //	tmp/treenail-RANDOM        objects of a transaction that is not committed yet
 //	state/CHECKSUM.commitpartial  marks a commit some of whose objects are missing
+//	summary                    all refs in one file, for clients; summary.sig signs it
+//	deltas/, delta-indexes/    static deltas between commits
 //	.lock                      shared by readers and writers, exclusive for deletion
 //
 // # Reading
@@ -27,6 +29,15 @@
 // and the refs are replaced last, each by a rename. A process that is killed at
 // any instant leaves a staging directory, which the next transaction removes, and
 // each ref old or new.
+//
+// Where core.auto-update-summary is set the summary follows the refs. Without
+// that it is as old as the last [Repo.UpdateSummary].
+//
+// # Deleting
+//
+// [Repo.Prune] finds what commits consist of, each directory once however many
+// commits share it, and deletes the rest under the exclusive lock: commits
+// first, so that an interrupted one leaves no commit that lacks anything.
 //
 // # Modes
 //

@@ -11,6 +11,7 @@ import (
 	"sync/atomic"
 
 	"github.com/treenail/treenail/format/gvariant"
+	"github.com/treenail/treenail/format/keyfile"
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/internal/durable"
 	"golang.org/x/sync/errgroup"
@@ -95,7 +96,7 @@ type fscker struct {
 }
 
 func (c *fscker) checkRefs(context.Context) error {
-	if c.o.AddTombstones && !c.repo.tombstones {
+	if c.o.AddTombstones {
 		if err := c.repo.enableTombstones(); err != nil {
 			return err
 		}
@@ -209,11 +210,10 @@ func (r *Repo) partialReason(commit object.Checksum) (partial, byFsck bool, err 
 
 // enableTombstones makes later deletions of commits leave tombstones too.
 func (r *Repo) enableTombstones() error {
-	config := r.Config()
-	if err := config.SetString("core", "tombstone-commits", "true"); err != nil {
-		return err
+	if r.tombstones {
+		return nil
 	}
-	return r.WriteConfig(config)
+	return r.editConfig(func(c *keyfile.File) error { return c.SetString("core", "tombstone-commits", "true") })
 }
 
 func (c *fscker) addTombstone(parent object.Checksum) error {

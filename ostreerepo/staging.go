@@ -33,6 +33,8 @@ type staging struct {
 	name string
 	mu   sync.Mutex
 	made [256]bool // which of the directories 00 to ff exist
+
+	perObjectFsync bool
 }
 
 const (
@@ -148,7 +150,7 @@ func (s *staging) write(path string, data []byte) (created bool, err error) {
 
 // syncObject syncs one object where the repository wants that (core.per-object-fsync).
 func (s *staging) syncObject(f *os.File) error {
-	if !s.repo.perObjectFsync {
+	if !s.perObjectFsync {
 		return nil
 	}
 	return f.Sync()
@@ -267,6 +269,9 @@ func (s *staging) publishObject(r *Repo, path string, t object.Type) error {
 	err := linuxfs.RenameNoReplace(s.fd(), path, r.objectsFD(), path)
 	if errors.Is(err, fs.ErrExist) {
 		return unix.Unlinkat(s.fd(), path, 0)
+	}
+	if err == nil && t == object.TypeCommit { // it may have been deleted once
+		err = r.removeTombstone(path)
 	}
 	return err
 }

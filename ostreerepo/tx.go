@@ -9,6 +9,7 @@ import (
 	"sort"
 	"sync"
 	"sync/atomic"
+	"time"
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
@@ -18,7 +19,8 @@ import (
 
 // UpdateOptions are the choices of Update.
 type UpdateOptions struct {
-	DisableFsync bool // never wait for the disk, whatever core.fsync says
+	DisableFsync   bool // never wait for the disk, whatever core.fsync says
+	PerObjectFsync bool // wait for each object too, as core.per-object-fsync says
 }
 
 // Tx is a transaction. Objects may be put from several goroutines at a time; the
@@ -31,6 +33,8 @@ type Tx struct {
 	noClone atomic.Bool // the file system can't share blocks
 	refs    []refChange
 	partial map[object.Checksum]bool // true: mark, false: unmark
+
+	summarized bool // core.auto-update-summary is seen to elsewhere
 
 	mu    sync.Mutex
 	stats Stats
@@ -71,12 +75,7 @@ func (r *Repo) Update(ctx context.Context, o UpdateOptions, fn func(*Tx) error) 
 	return nil
 }
 
-var errAutoSummary = errors.New("core.auto-update-summary is set, but writing summaries is not supported yet")
-
 func (r *Repo) begin(o UpdateOptions) (*Tx, error) {
-	if r.autoSummary {
-		return nil, errAutoSummary // rather than a summary that no longer tells the truth
-	}
 	space, err := r.freeSpace()
 	if err != nil {
 		return nil, err
@@ -85,6 +84,7 @@ func (r *Repo) begin(o UpdateOptions) (*Tx, error) {
 	if err != nil {
 		return nil, err
 	}
+	s.perObjectFsync = !o.DisableFsync && (r.perObjectFsync || o.PerObjectFsync)
 	return &Tx{
 		repo:    r,
 		staging: s,
@@ -120,6 +120,11 @@ func (tx *Tx) commit() error {
 	for _, change := range tx.refs { // here the new commits become reachable
 		if err := change.apply(tx); err != nil {
 			return err
+		}
+	}
+	if len(tx.refs) > 0 && tx.repo.autoSummary && !tx.summarized {
+		if err := tx.repo.writeSummary(SummaryOptions{Time: time.Now()}, tx.fsync); err != nil {
+			return fmt.Errorf("update summary: %w", err)
 		}
 	}
 	tx.repo.touch()

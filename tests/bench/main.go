@@ -70,6 +70,7 @@ func run(ctx context.Context) error {
 		if err != nil {
 			return fmt.Errorf("%s: %w", c.name, err)
 		}
+		fmt.Fprintf(os.Stderr, "  ours %s s, %s %s s\n", walls(r.Ours), r.Peer, walls(r.Other))
 		results = append(results, r)
 	}
 	if *asJSON {

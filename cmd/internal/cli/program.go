@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -33,7 +34,7 @@ type Streams struct {
 func (p *Program) Run(ctx context.Context, args []string, s Streams) int {
 	out := bufio.NewWriterSize(s.Stdout, 64<<10)
 	env := &Env{Program: p.Name, Stdin: s.Stdin, Stdout: out, Stderr: s.Stderr, out: out}
-	r := &runner{program: p, env: env, args: args}
+	r := &runner{program: p, env: env, args: p.verbFirst(args)}
 	cmd, err := r.tree().ExecuteContextC(ctx)
 	err = cause(ctx, err)
 	if flushErr := out.Flush(); err == nil {
@@ -43,6 +44,18 @@ func (p *Program) Run(ctx context.Context, args []string, s Streams) int {
 		r.report(cmd, err)
 	}
 	return exitCode(err)
+}
+
+// verbFirst moves the command before the options that precede it, so that they
+// are read as the command's own: as for the C ostree, the command is the first
+// word that is no option.
+func (p *Program) verbFirst(args []string) []string {
+	isWord := func(arg string) bool { return !strings.HasPrefix(arg, "-") }
+	i := slices.IndexFunc(args, isWord)
+	if i <= 0 || !slices.ContainsFunc(p.Commands, func(c *Command) bool { return c.Name == args[i] }) {
+		return args
+	}
+	return slices.Concat(args[i:i+1], args[:i], args[i+1:])
 }
 
 // runner is one run of a program: it knows the command line as given.
@@ -112,7 +125,11 @@ func (r *runner) options(cmd *cobra.Command, c *Command) *commonOptions {
 		c.Flags(f)
 	}
 	o := &commonOptions{}
-	f.Bool(&r.env.Verbose, "verbose", "v", "Print debug messages to standard error")
+	short := "v"
+	if f.set.ShorthandLookup(short) != nil { // the command's own option has it
+		short = ""
+	}
+	f.Bool(&r.env.Verbose, "verbose", short, "Print debug messages to standard error")
 	f.Bool(&o.version, "version", "", "Print the version and exit")
 	return o
 }

@@ -21,14 +21,19 @@ func Commands() []*cli.Command {
 	return []*cli.Command{
 		catCommand(),
 		checkoutCommand(),
+		checksumCommand(),
 		commitCommand(),
 		configCommand(),
 		fsckCommand(),
 		initCommand(),
 		logCommand(),
 		lsCommand(),
+		pruneCommand(),
 		refsCommand(),
+		remoteCommand(),
+		resetCommand(),
 		revParseCommand(),
 		showCommand(),
+		summaryCommand(),
 	}
 }
