@@ -108,6 +108,9 @@ func (s *show) run(w io.Writer, args ...string) (string, error) {
 	var out bytes.Buffer
 	cmd := exec.CommandContext(s.ctx, s.program, args...)
 	cmd.Dir = s.dir
+	// A login is nobody's business here, and where podman keeps them may be
+	// closed to this user.
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+s.dir)
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(w, &out), os.Stderr
 	start := time.Now()
 	if err := cmd.Run(); err != nil {
