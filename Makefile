@@ -16,7 +16,7 @@ build:
 
 test:
 	tests/deps
-	$(GO) test -timeout 20m ./...
+	$(GO) test -count=1 -timeout 20m ./...
 
 demo: build
 	$(GO) run ./tests/demo -treenail ./treenail -tree '$(TREE)'
