@@ -15,9 +15,12 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
+	p := program(filepath.Base(os.Args[0]))
+	if x := p.Extension(os.Args[1:]); x != nil {
+		return x.Exec(os.Args[1:], os.Stderr)
+	}
 	ctx, stop := cancelOnSignal()
 	defer stop()
-	p := program(filepath.Base(os.Args[0]))
 	return p.Run(ctx, os.Args[1:], cli.Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 }
 

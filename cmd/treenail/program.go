@@ -24,8 +24,12 @@ func program(name string) *cli.Program {
 		Flat:    name == "ostree",
 		Version: writeVersion,
 		Groups:  []string{groupContainers, ostree.GroupCommits, ostree.GroupRepo, groupProgram},
+
+		Extensions:    []string{"ostree"},
+		ExtensionDirs: []string{"/usr/libexec/libostree/ext", "/usr/lib/libostree/ext"}, // as Debian and Fedora, and as others build libostree
 	}
 	if !p.Flat {
+		p.Extensions = []string{"treenail", "ostree"}
 		p.Summary = "OSTree repositories and OCI container images, and the way from one to the other."
 	}
 	images := container.Command()

@@ -21,6 +21,10 @@ type Program struct {
 	Commands []*Command
 	Groups   []string          // headings of the help, in order, when not Flat
 	Version  func(w io.Writer) // writes the answer to --version
+
+	// Programs called NAME-VERB, for these names, supply further verbs: see
+	// [Program.Extension]. They are looked for in the directories before $PATH.
+	Extensions, ExtensionDirs []string
 }
 
 // Streams are the three files a program is born with.

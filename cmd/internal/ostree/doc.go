@@ -24,6 +24,8 @@ func Commands() []*cli.Command {
 		checksumCommand(),
 		commitCommand(),
 		configCommand(),
+		diffCommand(),
+		exportCommand(),
 		fsckCommand(),
 		initCommand(),
 		logCommand(),
