@@ -31,6 +31,7 @@ func Commands() []*cli.Command {
 		logCommand(),
 		lsCommand(),
 		pruneCommand(),
+		pullLocalCommand(),
 		refsCommand(),
 		remoteCommand(),
 		resetCommand(),

@@ -1,0 +1,189 @@
+package pull
+
+import (
+	"context"
+	"fmt"
+	"math"
+	"sync"
+
+	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/ostreerepo"
+)
+
+// Options are the choices of Local.
+type Options struct {
+	// Refs are what to pull: refs of the source, REMOTE:REF for one that it has of
+	// a remote, or checksums of commits. With none of them all refs are pulled,
+	// those of remotes too.
+	Refs []string
+	// Remote stores the source's local refs as REMOTE:REF; "" keeps their names.
+	// A ref that the source has of a remote keeps its name in any case.
+	Remote string
+
+	Depth                 int  // generations of parents that come along; negative: all there are
+	CommitMetadataOnly    bool // commits without their trees, marked partial
+	Untrusted             bool // verify objects also where they are linked or copied as they are
+	BareUserOnlyFiles     bool // refuse files that a bare-user-only repository can't keep
+	DisableVerifyBindings bool // let a commit come under a ref that it was not made for
+	DisableFsync          bool // do not wait for the disk
+	PerObjectFsync        bool // wait for each object
+
+	// Progress is called with the objects taken over so far; their total is not
+	// known and given as -1. One goroutine at a time calls it.
+	Progress func(done, total int64)
+}
+
+// Result counts what Local did.
+type Result struct {
+	Metadata      int   // metadata objects that are new in the destination
+	Content       int   // content objects that are new
+	ContentBytes  int64 // bodies written, in bytes; linked objects do not count
+	DetachedBytes int64 // detached metadata of commits that were there already, in bytes
+}
+
+// head is a commit that was asked for.
+type head struct {
+	commit object.Checksum
+	ref    string // without the remote; "" when it was asked for by checksum
+	store  string // refspec in the destination
+}
+
+// Local pulls from src, and from its parents, into dst in one transaction. The
+// source is locked against deletions meanwhile. A ref that does not exist is an
+// *ostreerepo.RevError; a missing object an *ostreerepo.NotFoundError and a
+// damaged one an *object.ChecksumError, wrapped in libostree's words. A parent
+// commit that the source lacks ends the history and is no error.
+func Local(ctx context.Context, dst, src *ostreerepo.Repo, o Options) (*Result, error) {
+	unlock, err := src.Lock(ctx, false)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+	heads, err := findHeads(src, o)
+	if err != nil {
+		return nil, err
+	}
+	result := &Result{}
+	update := ostreerepo.UpdateOptions{DisableFsync: o.DisableFsync, PerObjectFsync: o.PerObjectFsync}
+	err = dst.Update(ctx, update, func(tx *ostreerepo.Tx) error {
+		im, err := tx.NewImporter(src, ostreerepo.ImportOptions{Verify: o.Untrusted, BareUserOnlyFiles: o.BareUserOnlyFiles})
+		if err != nil {
+			return err
+		}
+		p := &puller{
+			Options: o, tx: tx, dst: dst, src: src, im: im, result: result,
+			seen: map[object.Name]struct{}{}, depths: map[object.Checksum]int{},
+		}
+		if err := p.run(ctx, heads); err != nil {
+			return err
+		}
+		result.ContentBytes = tx.Stats().ContentBytes
+		return nil
+	})
+	return result, err
+}
+
+func findHeads(src *ostreerepo.Repo, o Options) ([]head, error) {
+	names := o.Refs
+	if len(names) == 0 {
+		refs, err := src.Refs()
+		if err != nil {
+			return nil, err
+		}
+		for _, ref := range refs {
+			names = append(names, ref.Name)
+		}
+	}
+	heads := make([]head, len(names))
+	for i, name := range names {
+		var err error
+		if heads[i], err = findHead(src, name, o.Remote); err != nil {
+			return nil, err
+		}
+	}
+	return heads, nil
+}
+
+func findHead(src *ostreerepo.Repo, name, remote string) (h head, err error) {
+	if h.commit, err = object.ParseChecksum(name); err == nil {
+		return h, nil
+	}
+	from, ref, err := ostreerepo.ParseRefspec(name)
+	if err != nil {
+		return h, err
+	}
+	h.ref, h.store = ref, name
+	if remote != "" && from == "" {
+		h.store = remote + ":" + ref
+	}
+	if _, _, err := ostreerepo.ParseRefspec(h.store); err != nil {
+		return h, fmt.Errorf("Invalid refspec %s", h.store) //nolint:staticcheck // libostree's text
+	}
+	h.commit, err = src.Resolve(name)
+	return h, err
+}
+
+// puller is one Local. All but the jobs given to workers runs in one goroutine.
+type puller struct {
+	Options
+	tx       *ostreerepo.Tx
+	dst, src *ostreerepo.Repo
+	im       *ostreerepo.Importer
+	workers  *workers
+	seen     map[object.Name]struct{}
+	depths   map[object.Checksum]int // how many parents of a commit were asked for
+
+	mu     sync.Mutex
+	result *Result
+}
+
+func (p *puller) run(ctx context.Context, heads []head) error {
+	p.workers = newWorkers(ctx)
+	if err := p.workers.wait(p.pullHeads(heads)); err != nil {
+		return err
+	}
+	for _, h := range heads {
+		if h.ref == "" {
+			continue
+		}
+		if err := p.tx.SetRef(h.store, h.commit); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (p *puller) pullHeads(heads []head) error {
+	for _, h := range heads {
+		if err := p.pullHead(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// generations is how many parents of a head come along.
+func (p *puller) generations() int {
+	if p.Depth < 0 {
+		return math.MaxInt
+	}
+	return p.Depth
+}
+
+// first reports whether the walk meets the object for the first time.
+func (p *puller) first(n object.Name) bool {
+	if _, again := p.seen[n]; again {
+		return false
+	}
+	p.seen[n] = struct{}{}
+	return true
+}
+
+func (p *puller) count(add func(*Result)) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	add(p.result)
+	if p.Progress != nil {
+		p.Progress(int64(p.result.Metadata+p.result.Content), -1)
+	}
+}
