@@ -19,6 +19,9 @@ func (r *Repo) Objects() iter.Seq2[object.Name, error] {
 // looseIn lists the objects whose checksums may begin with prefix: one of the
 // 256 directories, or sixteen of them for a prefix of a single digit.
 func (r *Repo) looseIn(prefix string) iter.Seq2[object.Name, error] {
+	if prefix == "" {
+		return r.Objects()
+	}
 	dirs := []string{prefix[:min(2, len(prefix))]}
 	if len(prefix) == 1 {
 		dirs = dirs[:0]

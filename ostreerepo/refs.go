@@ -58,14 +58,11 @@ func ValidateCollectionID(id string) error {
 
 // ParseRefspec splits "REMOTE:REF"; the remote of a local ref is "".
 func ParseRefspec(s string) (remote, ref string, err error) {
-	ref = s
-	if i := strings.IndexByte(s, ':'); i >= 0 {
-		remote, ref = s[:i], s[i+1:]
-		if !fragmentPattern.MatchString(remote) {
-			return "", "", fmt.Errorf("Invalid remote name %s", remote) //nolint:staticcheck // libostree's text
-		}
+	remote, ref, ok := strings.Cut(s, ":")
+	if !ok {
+		remote, ref = "", s
 	}
-	if err := ValidateRef(ref); err != nil {
+	if ok && !fragmentPattern.MatchString(remote) || ValidateRef(ref) != nil {
 		return "", "", fmt.Errorf("Invalid refspec %s", s) //nolint:staticcheck // libostree's text
 	}
 	return remote, ref, nil
@@ -120,7 +117,8 @@ func (r *Repo) resolveParent(rev string) (object.Checksum, error) {
 	return commit.Parent, nil
 }
 
-var prefixPattern = regexp.MustCompile(`^[0-9a-f]{1,63}$`)
+// prefixPattern takes the empty prefix too, which names the only commit there is.
+var prefixPattern = regexp.MustCompile(`^[0-9a-f]{0,63}$`)
 
 func (r *Repo) resolvePrefix(prefix string) (c object.Checksum, ok bool, err error) {
 	if !prefixPattern.MatchString(prefix) {

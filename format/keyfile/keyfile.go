@@ -204,7 +204,7 @@ func (f *File) Remove(group, key string) bool {
 }
 
 // RemoveGroup removes a group, with the comments up to the next one, and tells whether it
-// was there.
+// was there. With the last group go the empty lines before it.
 func (f *File) RemoveGroup(group string) bool {
 	g := f.index[group]
 	if g == nil || group == "" {
@@ -213,7 +213,16 @@ func (f *File) RemoveGroup(group string) bool {
 	i := slices.Index(f.groups, g)
 	f.groups = slices.Delete(f.groups, i, i+1)
 	delete(f.index, group)
+	if i == len(f.groups) {
+		f.groups[i-1].trimEnd()
+	}
 	return true
+}
+
+func (g *group) trimEnd() {
+	for n := len(g.lines); n > 0 && g.lines[n-1] == (line{}); n-- {
+		g.lines = g.lines[:n-1]
+	}
 }
 
 // Clone returns a copy that shares nothing with f.

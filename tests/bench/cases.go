@@ -55,6 +55,7 @@ func (b *bench) cases() []benchCase {
 			ours: command(b.treenail, "fsck", repo), other: command("ostree", "fsck", repo),
 		})
 	}
+	cases = append(cases, b.upkeep()...)
 	return append(cases, b.encapsulateExport(), b.encapsulateUmoci(), b.importImage())
 }
 

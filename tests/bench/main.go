@@ -108,6 +108,9 @@ func (b *bench) prepare() (err error) {
 			return err
 		}
 	}
+	if err := b.prepareHistory(); err != nil {
+		return err
+	}
 	return b.plain(b.treenail, "container", "encapsulate", "--repo="+b.path("source-bare-user"), "os", "oci:"+b.path("image")+":latest")
 }
 

@@ -96,9 +96,8 @@ func (o *commitOptions) run(ctx context.Context, env *cli.Env, args []string) er
 	if err := o.check(); err != nil {
 		return err
 	}
-	if o.sizes && repo.Mode() != ostreerepo.ModeArchive {
-		env.Warnf("warning: --generate-sizes has no effect: only archive repositories have sizes to note")
-		o.sizes = false
+	if repo.Mode() != ostreerepo.ModeArchive {
+		o.sizes = false // as in ostree: other modes store no sizes worth noting
 	}
 	if len(o.trees) == 0 {
 		o.trees = []string{"dir=" + pathArg(args)}
