@@ -145,7 +145,7 @@ func (a *archive) dir(parent *dir, path []string, h object.FileHeader) error {
 		}
 	}
 	meta, err := a.t.putDirMeta(h)
-	d.meta = meta
+	d.setMeta(meta)
 	return err
 }
 

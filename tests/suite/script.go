@@ -75,7 +75,7 @@ func (s *suite) run(ctx context.Context, name string) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var output bytes.Buffer
-	cmd := exec.CommandContext(ctx, "unshare", "--net", "bash", "-c", `ip link set lo up && exec bash "$0"`, filepath.Join(s.dir, name))
+	cmd := exec.CommandContext(ctx, "unshare", "--net", "sh", "-c", `ip link set lo up && exec "$0"`, filepath.Join(s.dir, name))
 	cmd.Dir, cmd.Env = dir, s.environment()
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -44,6 +44,7 @@ type commitOptions struct {
 	sizes                           bool
 	fsync, disableFsync             bool
 	timestamp                       string
+	sign                            signFlags
 }
 
 func (o *commitOptions) flags(f *cli.Flags) {
@@ -82,9 +83,10 @@ func (o *commitOptions) flags(f *cli.Flags) {
 	f.Hide("disable-fsync")
 	f.Truth(&o.fsync, "fsync", "", "POLICY", "Whether to wait until the commit is on disk: true (default) or false")
 	f.String(&o.timestamp, "timestamp", "", "TIMESTAMP", "The commit's time: @SECONDS, a date, or words like \"2 days ago\"")
+	o.sign.flags(f, true)
 	f.Progress()
 	f.Unsupported("selinux-policy=", "P/selinux-policy-from-base", "selinux-labeling-epoch=",
-		"gpg-sign=", "gpg-homedir=", "sign=", "sign-type=", "sign-from-file=", "generate-composefs-metadata")
+		"gpg-sign=", "gpg-homedir=", "generate-composefs-metadata")
 }
 
 func (o *commitOptions) run(ctx context.Context, env *cli.Env, args []string) error {

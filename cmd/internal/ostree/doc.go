@@ -37,6 +37,7 @@ func Commands() []*cli.Command {
 		resetCommand(),
 		revParseCommand(),
 		showCommand(),
+		signCommand(),
 		summaryCommand(),
 	}
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
@@ -170,7 +170,12 @@ func (o *showOptions) printFile(env *cli.Env, path string) error {
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(path)
+	f, err := openFile(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
 	if err != nil {
 		return err
 	}
