@@ -153,7 +153,7 @@ func (c *committer) run(ctx context.Context) error {
 		if err := c.writeTree(ctx, tx); err != nil {
 			return err
 		}
-		if err := c.writeCommit(tx); err != nil {
+		if err := c.writeCommit(ctx, tx); err != nil {
 			return err
 		}
 		c.stats = tx.Stats()
@@ -166,7 +166,7 @@ func (c *committer) run(ctx context.Context) error {
 	return nil
 }
 
-func (c *committer) writeCommit(tx *ostreerepo.Tx) (err error) {
+func (c *committer) writeCommit(ctx context.Context, tx *ostreerepo.Tx) (err error) {
 	if c.skipUnchanged && c.isUnchanged() {
 		c.checksum = c.commit.Parent
 		return nil
@@ -177,7 +177,7 @@ func (c *committer) writeCommit(tx *ostreerepo.Tx) (err error) {
 	if c.checksum, err = tx.PutCommit(&c.commit); err != nil {
 		return err
 	}
-	if err := c.writeDetached(tx); err != nil {
+	if err := c.writeDetached(ctx, tx); err != nil {
 		return err
 	}
 	if c.branch == "" {
@@ -187,8 +187,12 @@ func (c *committer) writeCommit(tx *ostreerepo.Tx) (err error) {
 }
 
 // writeDetached writes the detached metadata, with the signatures.
-func (c *committer) writeDetached(tx *ostreerepo.Tx) error {
-	metadata, err := signing.Append(c.detached, c.commit.Encode(), c.signers)
+func (c *committer) writeDetached(ctx context.Context, tx *ostreerepo.Tx) error {
+	data := c.commit.Encode()
+	metadata, err := signing.Append(c.detached, data, c.signers)
+	if err == nil {
+		metadata, err = c.gpg.Append(ctx, metadata, data)
+	}
 	if err != nil || metadata.Type() == "" || metadata.Len() == 0 {
 		return err
 	}

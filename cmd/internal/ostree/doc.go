@@ -27,6 +27,7 @@ func Commands() []*cli.Command {
 		diffCommand(),
 		exportCommand(),
 		fsckCommand(),
+		gpgSignCommand(),
 		initCommand(),
 		logCommand(),
 		lsCommand(),

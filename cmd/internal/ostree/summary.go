@@ -10,6 +10,7 @@ import (
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/summary"
 	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/gpg"
 	"github.com/treenail/treenail/ostreerepo/signing"
 )
 
@@ -30,6 +31,7 @@ type summaryOptions struct {
 	key                               string
 	metadata                          []string
 	sign                              signFlags
+	gpg                               gpg.Signer
 }
 
 func (o *summaryOptions) flags(f *cli.Flags) {
@@ -41,7 +43,7 @@ func (o *summaryOptions) flags(f *cli.Flags) {
 	f.Strings(&o.metadata, "add-metadata", "m", "KEY=VALUE", "With --update, add to the metadata; VALUE is GVariant text")
 	f.Bool(&o.json, "json", "", "Show the summary as JSON")
 	o.sign.flags(f, false)
-	f.Unsupported("gpg-sign=", "gpg-homedir=")
+	gpgFlags(f, &o.gpg)
 }
 
 func (o *summaryOptions) run(ctx context.Context, env *cli.Env, _ []string) error {
@@ -80,9 +82,13 @@ func (o *summaryOptions) updateSummary(ctx context.Context, repo *ostreerepo.Rep
 	if err != nil {
 		return err
 	}
-	if len(signers) > 0 {
+	if len(signers)+len(o.gpg.Keys) > 0 {
 		update.Sign = func(data []byte) (gvariant.Value, error) {
-			return signing.Append(gvariant.NewVardict(), data, signers)
+			signatures, err := o.gpg.Append(ctx, gvariant.NewVardict(), data)
+			if err != nil {
+				return signatures, err
+			}
+			return signing.Append(signatures, data, signers)
 		}
 	}
 	return repo.UpdateSummary(ctx, update)
