@@ -2,6 +2,7 @@ package ostreerepo
 
 import (
 	"errors"
+	"fmt"
 	"io/fs"
 	"sort"
 
@@ -52,4 +53,16 @@ func (tx *Tx) unmarkPartial() error {
 		}
 	}
 	return nil
+}
+
+// partialReason reads a commit's marker; one that Fsck made holds the letter f.
+func (r *Repo) partialReason(commit object.Checksum) (partial, byFsck bool, err error) {
+	data, err := readFileAt(r.fd(), partialPath(commit), 16)
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, false, nil
+	}
+	if err != nil {
+		return false, false, fmt.Errorf("repo %s: %s: %w", r.path, partialPath(commit), err)
+	}
+	return true, len(data) > 0 && data[0] == 'f', nil
 }
