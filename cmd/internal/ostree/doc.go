@@ -37,6 +37,7 @@ func Commands() []*cli.Command {
 		remoteCommand(),
 		resetCommand(),
 		revParseCommand(),
+		rofilesCommand(),
 		showCommand(),
 		signCommand(),
 		summaryCommand(),
