@@ -256,6 +256,7 @@ func (d *duel) commitCheckout(args []string) {
 	if len(d.checkouts) == 0 {
 		return
 	}
+	args = slices.DeleteFunc(args, func(arg string) bool { return arg == "--table-output" }) // we find more files that are known
 	args = d.maybe(args, 2, "--link-checkout-speedup")
 	args = d.maybe(args, 4, "--devino-canonical")
 	d.committed(d.do(append(args, "--tree=dir="+pick(d, d.checkouts...))...))
@@ -302,7 +303,7 @@ func (d *duel) commitOptions() []string {
 		args = d.maybe(args, 8, "--generate-sizes")
 	}
 	if d.chance(8) {
-		args = append(args, "--statoverride="+d.file("+2048 /"+d.tree.name()+"\n=420 /"+d.tree.name()+"\n"))
+		args = append(args, "--statoverride="+d.file("+2048 /"+d.tree.regular()+"\n=420 /"+d.tree.regular()+"\n"))
 	}
 	if d.chance(8) {
 		args = append(args, "--skip-list="+d.file("/"+d.tree.name()+"\n"))

@@ -67,6 +67,18 @@ func (r *randomTree) name() string {
 	return r.names[r.rng.IntN(len(r.names))]
 }
 
+// regular is the name of a regular file, or nearly: in a bare repository a symlink
+// cannot have the mode that an option gives it.
+func (r *randomTree) regular() string {
+	for range 20 {
+		name := r.name()
+		if st, err := os.Lstat(r.path(name)); err == nil && st.Mode().IsRegular() {
+			return name
+		}
+	}
+	return "no/such/file"
+}
+
 func (r *randomTree) remove() {
 	if len(r.names) == 0 {
 		return
