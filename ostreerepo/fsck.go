@@ -3,13 +3,9 @@ package ostreerepo
 import (
 	"context"
 	"errors"
-	"io/fs"
-	"sort"
 	"sync"
 
 	"github.com/treenail/treenail/format/object"
-	"github.com/treenail/treenail/internal/durable"
-	"golang.org/x/sys/unix"
 )
 
 // FsckOptions are the choices of Fsck.
@@ -44,27 +40,32 @@ const (
 // FsckReport is what Fsck found.
 type FsckReport struct {
 	Commits     []object.Checksum // verified, sorted
-	Partial     int               // commits not verified because objects may be missing
-	FsckPartial int               // those of them that an earlier Fsck marked
-	Objects     int               // verified
-	Problems    []FsckProblem
+	Partial     []object.Checksum // not verified because objects may be missing, sorted
+	FsckPartial []object.Checksum // those of them that an earlier Fsck marked
+	Objects     int               // verified, or found missing
+	Problems    []FsckProblem     // in the order of the objects' checksums
 	Marked      []object.Checksum // commits that this Fsck marked partial
 	Tombstones  []object.Checksum // missing parents that were given a tombstone
 }
 
 // FsckProblem is an object that is missing or damaged.
 type FsckProblem struct {
-	Object  object.Name
-	Commits []object.Checksum // the verified commits that consist of it, sorted
-	Uses    []FsckUse         // where they have it; no more than some hundred
-	Err     error             // a *NotFoundError for a missing one
+	Object   object.Name
+	Err      error             // a *NotFoundError for a missing one
+	Commits  []object.Checksum // the verified commits that consist of it, sorted
+	Uses     []FsckUse         // where they have it, sorted by path; of very many only some
+	MoreUses bool              // there are others
+
+	Deleted   bool
+	DeleteErr error // why it could not be
 }
 
-// FsckUse is a place that an object has in a commit.
+// FsckUse is a path at which commits have an object.
 type FsckUse struct {
-	Commit object.Checksum
-	Refs   []string // that name the commit, sorted
-	Path   string   // "/" for the root, "" for the commit itself
+	Path    string   // "/" for the root, "" for the commit itself
+	Refs    []string // that name such commits, sorted; of very many only the first
+	Commits int      // how many such commits there are
+	Unnamed int      // those of them that no ref names
 }
 
 // Missing reports whether the object is not there at all.
@@ -74,84 +75,53 @@ func (p *FsckProblem) Missing() bool { return errors.Is(p.Err, ErrNotFound) }
 // on all cores. A missing object marks its commits partial. The report is valid
 // also with an error, which says that the work could not be done; problems in
 // the repository are no error.
+//
+// Others may read, write and prune meanwhile: what seems to be wrong is looked at
+// once more under the repository's lock. Memory grows by some 40 bytes for each
+// object, and where there are problems by as much for each directory.
 func (r *Repo) Fsck(ctx context.Context, o FsckOptions) (*FsckReport, error) {
 	o.KeepGoing = o.KeepGoing || o.Delete
 	if o.Stage == nil {
 		o.Stage = func(FsckStage, int) {}
 	}
-	c := &fscker{repo: r, o: o, report: &FsckReport{}, seen: map[object.Name]struct{}{}}
-	steps := []func(context.Context) error{c.checkRefs, c.listCommits, c.traverse, c.verify, c.settle}
+	c := &fscker{repo: r, o: o, report: &FsckReport{}, files: newExactSet(), lostXattrs: map[object.Checksum]struct{}{}}
+	c.seen = newCatalog(r, c.files)
+	steps := []func(context.Context) error{c.checkRefs, c.listCommits, c.traverse, c.verify, c.verifyXattrs}
 	if len(o.Revs) > 0 {
 		steps[0], steps[1] = c.enableTombstones, c.resolveRevs
 	}
 	for _, step := range steps {
+		if c.stopped {
+			break
+		}
 		if err := step(ctx); err != nil {
+			c.findUses()
 			return c.report, err
 		}
 	}
-	return c.report, nil
+	return c.report, c.settle(ctx)
 }
 
 type fscker struct {
-	repo   *Repo
-	o      FsckOptions
-	report *FsckReport
-	seen   map[object.Name]struct{}
-	todo   []object.Name // reachable objects that traverse did not read
-	mu     sync.Mutex    // guards report.Problems in verify
+	repo    *Repo
+	o       FsckOptions
+	report  *FsckReport
+	seen    *catalog
+	files   *exactSet // that of seen
+	stopped bool      // by the first damaged object
+
+	mu         sync.Mutex                   // guards lostXattrs
+	lostXattrs map[object.Checksum]struct{} // of bare-split-xattrs
 }
 
-// settle completes the report and acts on it: damaged objects are deleted when
-// that was asked for, and commits that lack objects are marked.
-func (c *fscker) settle(ctx context.Context) error {
-	problems := c.report.Problems
-	if len(problems) == 0 {
-		return nil
+// problem notes that reading n went wrong and reports whether it did.
+func (c *fscker) problem(n object.Name, err error) bool {
+	if err == nil {
+		return false
 	}
-	sort.Slice(problems, func(i, j int) bool { return problems[i].Object.Checksum.Compare(problems[j].Object.Checksum) < 0 })
-	c.findUses()
-	lost := map[object.Checksum]bool{}
-	unlock, err := c.repo.Lock(ctx, true)
-	if err != nil {
-		return err
+	c.report.Problems = append(c.report.Problems, FsckProblem{Object: n, Err: err})
+	if !c.o.KeepGoing && !errors.Is(err, ErrNotFound) {
+		c.stopped = true
 	}
-	defer unlock()
-	for i := range problems {
-		p := &problems[i]
-		if !p.Missing() {
-			if !c.o.Delete {
-				continue
-			}
-			if err := c.repo.removeObject(p.Object); err != nil {
-				return err
-			}
-		}
-		for _, commit := range p.Commits {
-			lost[commit] = true
-		}
-	}
-	return c.mark(lost)
-}
-
-func (c *fscker) mark(commits map[object.Checksum]bool) error {
-	for _, commit := range c.report.Commits {
-		if !commits[commit] {
-			continue
-		}
-		path := c.repo.path + "/" + partialPath(commit)
-		if err := durable.WriteFile(path, []byte("f"), 0o644); err != nil {
-			return err
-		}
-		c.report.Marked = append(c.report.Marked, commit)
-	}
-	return nil
-}
-
-// removeObject deletes an object and what belongs to it alone.
-func (r *Repo) removeObject(n object.Name) error {
-	err := unix.Unlinkat(r.objectsFD(), r.loosePath(n), 0)
-	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return r.objectError(n, err)
-	}
-	return nil
+	return true
 }

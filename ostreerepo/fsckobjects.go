@@ -3,116 +3,237 @@ package ostreerepo
 import (
 	"context"
 	"errors"
+	"io/fs"
+	"iter"
 	"runtime"
-	"sort"
+	"slices"
 	"sync"
-	"sync/atomic"
 
 	"github.com/treenail/treenail/format/object"
 	"golang.org/x/sync/errgroup"
 )
 
-// traverse lists all objects that the commits consist of. Metadata is verified
-// on the way; what it can't read is a problem, and what lies below stays unknown.
+// traverse marks all objects that the commits consist of, and reads the commits and
+// dirtrees among them. What lies below one that it can't read stays unknown.
 func (c *fscker) traverse(ctx context.Context) error {
-	sort.Slice(c.report.Commits, func(i, j int) bool { return c.report.Commits[i].Compare(c.report.Commits[j]) < 0 })
 	c.o.Stage(FsckObjects, len(c.report.Commits))
 	for _, commit := range c.report.Commits {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		n := object.Name{Checksum: commit, Type: object.TypeCommit}
-		if !c.first(n) {
-			continue
-		}
+		c.visit(n)
 		loaded, err := c.repo.Commit(commit)
 		if c.problem(n, err) {
 			continue
 		}
-		c.addDir(loaded.Tree, loaded.Meta)
+		c.addTree(object.DirEntry{Tree: loaded.Tree, Meta: loaded.Meta})
 	}
 	return nil
 }
 
-func (c *fscker) first(n object.Name) bool {
-	if _, ok := c.seen[n]; ok {
-		return false
+// visit reports whether the object is met for the first time.
+func (c *fscker) visit(n object.Name) bool {
+	first := c.seen.visit(n)
+	if first {
+		c.report.Objects++
 	}
-	c.seen[n] = struct{}{}
-	return true
+	return first
 }
 
-// problem notes that reading n went wrong and reports whether it did.
-func (c *fscker) problem(n object.Name, err error) bool {
-	if err == nil {
-		return false
+func (c *fscker) addTree(root object.DirEntry) {
+	todo := []object.DirEntry{root}
+	for len(todo) > 0 {
+		dir := todo[len(todo)-1]
+		todo = todo[:len(todo)-1]
+		c.visit(object.Name{Checksum: dir.Meta, Type: object.TypeDirMeta})
+		n := object.Name{Checksum: dir.Tree, Type: object.TypeDirTree}
+		if !c.visit(n) {
+			continue
+		}
+		t, err := c.repo.DirTree(dir.Tree)
+		if c.problem(n, err) {
+			continue
+		}
+		for _, f := range t.Files {
+			c.visit(object.Name{Checksum: f.Checksum, Type: object.TypeFile})
+		}
+		todo = append(todo, t.Dirs...)
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	c.report.Problems = append(c.report.Problems, FsckProblem{Object: n, Err: err})
-	return true
 }
 
-func (c *fscker) addDir(tree, meta object.Checksum) {
-	if n := (object.Name{Checksum: meta, Type: object.TypeDirMeta}); c.first(n) {
-		_, err := c.repo.DirMeta(meta)
-		c.problem(n, err)
+// verify reads the dirmetas and the content objects on all cores. Those that are not
+// here come first: all that are missing are reported, also when damage ends the work.
+func (c *fscker) verify(ctx context.Context) error {
+	others := c.seen.others()
+	here := int64(c.report.Objects - len(others))
+	rest := int64(0)
+	for range c.unread() {
+		rest++
 	}
-	n := object.Name{Checksum: tree, Type: object.TypeDirTree}
-	if !c.first(n) {
-		return
+	progress := newCounter(c.o.Progress, here-rest, int64(c.report.Objects))
+	if err := c.verifyAll(ctx, slices.Values(others), false, progress); err != nil || c.stopped {
+		return err
 	}
-	t, err := c.repo.DirTree(tree)
-	if c.problem(n, err) {
-		return
-	}
-	for _, f := range t.Files {
-		if n := (object.Name{Checksum: f.Checksum, Type: object.TypeFile}); c.first(n) {
-			c.todo = append(c.todo, n)
+	return c.verifyAll(ctx, c.unread(), !c.o.KeepGoing, progress)
+}
+
+// unread lists the objects that are here and that traverse did not read, directory by
+// directory.
+func (c *fscker) unread() iter.Seq[object.Name] {
+	return func(yield func(object.Name) bool) {
+		for dir := range 256 {
+			for sum := range c.seen.metas.all(dir, true) {
+				if !yield(object.Name{Checksum: sum, Type: object.TypeDirMeta}) {
+					return
+				}
+			}
+			for sum := range c.files.all(dir, true) {
+				if !yield(object.Name{Checksum: sum, Type: object.TypeFile}) {
+					return
+				}
+			}
 		}
 	}
-	for _, d := range t.Dirs {
-		c.addDir(d.Tree, d.Meta)
-	}
 }
 
-// verify reads the content objects on all cores, in the order of their names,
-// which is that of the directories they lie in.
-func (c *fscker) verify(ctx context.Context) error {
-	sort.Slice(c.todo, func(i, j int) bool { return c.todo[i].Checksum.Compare(c.todo[j].Checksum) < 0 })
-	c.report.Objects = len(c.seen)
-	progress := newCounter(c.o.Progress, int64(len(c.seen)-len(c.todo)), int64(len(c.seen)))
+// verifyAll verifies objects. With stop it ends at the first that is damaged; of what
+// other goroutines found at the same time nothing is reported, so that the report
+// is the same on any number of cores.
+func (c *fscker) verifyAll(ctx context.Context, names iter.Seq[object.Name], stop bool, progress *counter) error {
+	next, end := iter.Pull(names)
+	defer end()
+	q := &fsckQueue{next: next, stop: stop}
 	g, ctx := errgroup.WithContext(ctx)
-	var next atomic.Int64
 	for range runtime.GOMAXPROCS(0) {
 		g.Go(func() error {
-			for {
-				i := int(next.Add(1)) - 1
-				if i >= len(c.todo) {
-					return nil
-				}
+			for i, n, ok := q.take(); ok; i, n, ok = q.take() {
 				if err := ctx.Err(); err != nil {
 					return err
 				}
-				n := c.todo[i]
-				err := c.repo.verifyContent(n.Checksum)
-				if c.problem(n, err) && !c.o.KeepGoing && !errors.Is(err, ErrNotFound) {
-					next.Store(int64(len(c.todo))) // the others end what they have begun
-				}
+				q.done(i, n, c.verifyObject(n))
 				progress.add()
 			}
+			return nil
 		})
 	}
-	return g.Wait()
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	slices.SortFunc(q.bad, func(a, b badObject) int { return a.i - b.i })
+	for _, b := range q.bad {
+		if c.problem(b.name, b.err); c.stopped && stop {
+			break
+		}
+	}
+	return nil
 }
 
-func (r *Repo) verifyContent(c object.Checksum) error {
-	f, err := r.OpenFile(c)
+// fsckQueue hands out the objects to be verified and takes the bad ones.
+type fsckQueue struct {
+	mu    sync.Mutex
+	next  func() (object.Name, bool)
+	taken int
+	stop  bool // at a damaged object
+	ended bool
+	bad   []badObject
+}
+
+type badObject struct {
+	i    int // its place in the queue
+	name object.Name
+	err  error
+}
+
+func (q *fsckQueue) take() (i int, n object.Name, ok bool) {
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	if q.ended {
+		return 0, n, false
+	}
+	n, ok = q.next()
+	q.taken++
+	return q.taken, n, ok
+}
+
+func (q *fsckQueue) done(i int, n object.Name, err error) {
+	if err == nil {
+		return
+	}
+	q.mu.Lock()
+	defer q.mu.Unlock()
+	q.bad = append(q.bad, badObject{i, n, err})
+	if q.stop && !errors.Is(err, ErrNotFound) {
+		q.ended = true
+	}
+}
+
+// verifyObject verifies what traverse does not read.
+func (c *fscker) verifyObject(n object.Name) error {
+	switch n.Type {
+	case object.TypeFile:
+		return c.verifyFile(n.Checksum)
+	case object.TypeDirMeta:
+		_, err := c.repo.DirMeta(n.Checksum)
+		return err
+	}
+	return nil
+}
+
+func (c *fscker) verifyFile(sum object.Checksum) error {
+	f, err := c.repo.OpenFile(sum)
 	if err != nil {
 		return err
 	}
 	defer f.Close()
-	return f.Verify()
+	if err := f.Verify(); err != nil {
+		return err
+	}
+	if f.repo == c.repo && c.repo.mode == ModeBareSplitXattrs {
+		c.visitXattrs(object.Sum(f.Header.Xattrs.Encode()))
+	}
+	return nil
+}
+
+// visitXattrs marks the object with the xattrs of a file. The file can be read
+// without, by a hard link to it.
+func (c *fscker) visitXattrs(sum object.Checksum) {
+	if _, here := c.seen.xattrs.mark(sum); !here {
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.lostXattrs[sum] = struct{}{}
+	}
+}
+
+// verifyXattrs verifies the xattrs of the files, where those are objects.
+func (c *fscker) verifyXattrs(context.Context) error {
+	for sum := range c.lostXattrs {
+		n := object.Name{Checksum: sum, Type: object.TypeFileXattrs}
+		c.problem(n, c.repo.verifyXattrs(n))
+	}
+	for dir := range 256 {
+		for sum := range c.seen.xattrs.all(dir, true) {
+			n := object.Name{Checksum: sum, Type: object.TypeFileXattrs}
+			if c.problem(n, c.repo.verifyXattrs(n)); c.stopped {
+				return nil
+			}
+		}
+	}
+	return nil
+}
+
+func (r *Repo) verifyXattrs(n object.Name) error {
+	data, err := readFileAt(r.objectsFD(), r.loosePath(n), object.MaxMetadataSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return &NotFoundError{n}
+	}
+	if err != nil {
+		return r.objectError(n, err)
+	}
+	if actual := object.Sum(data); actual != n.Checksum {
+		return r.objectError(n, &object.ChecksumError{Name: n, Actual: actual})
+	}
+	return nil
 }
 
 // counter calls a progress function from one goroutine at a time.

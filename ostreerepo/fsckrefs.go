@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/treenail/treenail/format/object"
 )
@@ -26,7 +27,7 @@ func (c *fscker) checkRefs(ctx context.Context) error {
 		return err
 	}
 	for _, ref := range refs {
-		if err := c.checkRef(ref.Name, "", ref); err != nil {
+		if err := c.checkRef(ctx, ref.Name, "", ref); err != nil || c.stopped {
 			return err
 		}
 	}
@@ -36,25 +37,23 @@ func (c *fscker) checkRefs(ctx context.Context) error {
 		return err
 	}
 	for _, ref := range collectionRefs {
-		label := fmt.Sprintf("(%s, %s)", ref.Collection, ref.Name)
-		if err := c.checkRef(label, ref.Collection, Ref{Name: ref.Name, Commit: ref.Commit}); err != nil {
+		if err := c.checkRef(ctx, ref.label(), ref.Collection, Ref{Name: ref.Name, Commit: ref.Commit}); err != nil || c.stopped {
 			return err
 		}
 	}
 	return nil
 }
 
-func (c *fscker) checkRef(label, collection string, ref Ref) error {
-	kind := "ref"
-	if collection != "" {
-		kind = "collection–ref"
-	}
+// label is how messages name the ref.
+func (r CollectionRef) label() string { return fmt.Sprintf("(%s, %s)", r.Collection, r.Name) }
+
+func (c *fscker) checkRef(ctx context.Context, label, collection string, ref Ref) error {
 	commit, err := c.repo.Commit(ref.Commit)
-	if errors.Is(err, ErrNotFound) {
-		return fmt.Errorf("Loading commit for %s %s: %w", kind, label, err) //nolint:staticcheck // libostree's text
+	if err != nil {
+		return c.badRef(ctx, label, collection, ref.Commit, err)
 	}
-	if err != nil || !c.o.VerifyBindings {
-		return nil // damage is found and reported with the objects
+	if !c.o.VerifyBindings {
+		return nil
 	}
 	_, name, err := ParseRefspec(ref.Name)
 	if err != nil {
@@ -66,25 +65,46 @@ func (c *fscker) checkRef(label, collection string, ref Ref) error {
 	return nil
 }
 
+// badRef is about a ref whose commit can't be read. One that is damaged and stays is
+// found again with the objects.
+func (c *fscker) badRef(ctx context.Context, label, collection string, commit object.Checksum, err error) error {
+	missing := errors.Is(err, ErrNotFound)
+	if !missing && c.o.KeepGoing && !c.o.Delete {
+		return nil
+	}
+	c.problem(object.Name{Checksum: commit, Type: object.TypeCommit}, err)
+	if !missing && !c.o.Delete {
+		return nil // which ends the work
+	}
+	if !missing {
+		var lockErr error
+		if err, lockErr = c.deleteBadCommit(ctx); lockErr != nil || err == nil {
+			return lockErr
+		}
+	}
+	kind := "ref"
+	if collection != "" {
+		kind = "collection–ref"
+	}
+	return fmt.Errorf("Loading commit for %s %s: %w", kind, label, err) //nolint:staticcheck // libostree's text
+}
+
 func (c *fscker) listCommits(ctx context.Context) error {
 	c.o.Stage(FsckCommits, 0)
-	for n, err := range c.repo.Objects() {
-		if err != nil {
-			return err
+	if err := c.seen.list(func(object.Type) bool { return true }); err != nil {
+		return err
+	}
+	for dir := range 256 {
+		for commit := range c.seen.commits.all(dir, false) {
+			if err := c.addCommit(commit); err != nil {
+				return err
+			}
 		}
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if n.Type == object.TypeCommit {
-			if err := c.addCommit(n); err != nil {
-				return err
-			}
-		}
 	}
-	if c.report.Partial > 0 {
-		c.o.Stage(FsckPartial, c.report.Partial)
-	}
-	return nil
+	return c.endOfCommits()
 }
 
 // resolveRevs takes the place of checkRefs and listCommits where only some commits
@@ -96,35 +116,46 @@ func (c *fscker) resolveRevs(context.Context) error {
 		if err != nil {
 			return err
 		}
-		if err := c.addCommit(object.Name{Checksum: commit, Type: object.TypeCommit}); err != nil {
+		if err := c.addCommit(commit); err != nil {
 			return err
 		}
 	}
-	if c.report.Partial > 0 {
-		c.o.Stage(FsckPartial, c.report.Partial)
+	return c.endOfCommits()
+}
+
+func (c *fscker) endOfCommits() error {
+	for _, list := range []*[]object.Checksum{&c.report.Commits, &c.report.Partial, &c.report.FsckPartial} {
+		slices.SortFunc(*list, object.Checksum.Compare)
+		*list = slices.Compact(*list)
+	}
+	if n := len(c.report.Partial); n > 0 {
+		c.o.Stage(FsckPartial, n)
 	}
 	return nil
 }
 
-func (c *fscker) addCommit(n object.Name) error {
-	partial, byFsck, err := c.repo.partialReason(n.Checksum)
+func (c *fscker) addCommit(sum object.Checksum) error {
+	partial, byFsck, err := c.repo.partialReason(sum)
 	if err != nil {
 		return err
 	}
+	if byFsck {
+		c.report.FsckPartial = append(c.report.FsckPartial, sum)
+	}
 	if partial {
-		c.report.Partial++
-		if byFsck {
-			c.report.FsckPartial++
-		}
+		c.report.Partial = append(c.report.Partial, sum)
 		return nil
 	}
-	c.report.Commits = append(c.report.Commits, n.Checksum)
-	commit, err := c.repo.Commit(n.Checksum)
+	c.report.Commits = append(c.report.Commits, sum)
+	if !c.o.VerifyBackRefs && !c.o.AddTombstones {
+		return nil
+	}
+	commit, err := c.repo.Commit(sum)
 	if err != nil {
 		return nil // traverse reports it
 	}
 	if c.o.VerifyBackRefs {
-		if err := c.repo.verifyBackRefs(n.Checksum, commit); err != nil {
+		if err := c.repo.verifyBackRefs(sum, commit); err != nil {
 			return err
 		}
 	}

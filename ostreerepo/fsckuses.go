@@ -1,13 +1,14 @@
 package ostreerepo
 
 import (
-	"sort"
+	"slices"
+	"strings"
 
 	"github.com/treenail/treenail/format/object"
 )
 
-// maxUses bounds how many places of one object are listed.
-const maxUses = 200
+// maxUses bounds how many paths of an object are listed, and how many refs for each.
+const maxUses = 20
 
 // findUses fills in which commits consist of each problem's object, and where. Only
 // a damaged repository has to pay for it, and of its trees only those directories
@@ -17,10 +18,32 @@ func (c *fscker) findUses() {
 	for i := range c.report.Problems {
 		f.problems[c.report.Problems[i].Object] = &c.report.Problems[i]
 	}
-	names := c.refsByCommit()
-	for _, commit := range c.report.Commits {
-		f.commit, f.refs = commit, names[commit]
-		f.visitCommit()
+	refs := c.refsByCommit()
+	for n, p := range f.problems {
+		if n.Type == object.TypeCommit && len(refs[n.Checksum]) > 0 {
+			f.commit, f.refs = n.Checksum, refs[n.Checksum]
+			f.addPath(p, "")
+		}
+	}
+	for _, named := range []bool{true, false} { // first those that one can speak of
+		for _, commit := range c.report.Commits {
+			if f.commit, f.refs = commit, refs[commit]; named == (len(f.refs) > 0) {
+				f.visitCommit()
+			}
+		}
+	}
+	for _, p := range f.problems {
+		p.sortUses()
+	}
+}
+
+func (p *FsckProblem) sortUses() {
+	slices.SortFunc(p.Commits, object.Checksum.Compare)
+	slices.SortFunc(p.Uses, func(a, b FsckUse) int { return strings.Compare(a.Path, b.Path) })
+	for i := range p.Uses {
+		u := &p.Uses[i]
+		slices.Sort(u.Refs)
+		u.Refs = u.Refs[:min(len(u.Refs), maxUses)]
 	}
 }
 
@@ -28,15 +51,15 @@ func (c *fscker) findUses() {
 // be read has other problems.
 func (c *fscker) refsByCommit() map[object.Checksum][]string {
 	names := map[object.Checksum][]string{}
-	refs, err := c.repo.Refs()
-	if err != nil {
-		return nil
-	}
+	refs, _ := c.repo.Refs()
 	for _, ref := range refs {
 		names[ref.Commit] = append(names[ref.Commit], ref.Name)
 	}
-	for _, list := range names {
-		sort.Strings(list)
+	collectionRefs, _ := c.repo.CollectionRefs()
+	for _, ref := range collectionRefs {
+		if ref.Collection != c.repo.collectionID {
+			names[ref.Commit] = append(names[ref.Commit], ref.label())
+		}
 	}
 	return names
 }
@@ -48,6 +71,7 @@ type useFinder struct {
 
 	commit object.Checksum // being walked
 	refs   []string
+	visits map[object.Checksum]int // of its dirtrees
 }
 
 // use notes that the commit has an object at a path, if that is a problem.
@@ -59,8 +83,28 @@ func (f *useFinder) use(n object.Name, path string) {
 	if len(p.Commits) == 0 || p.Commits[len(p.Commits)-1] != f.commit {
 		p.Commits = append(p.Commits, f.commit)
 	}
-	if len(p.Uses) < maxUses {
-		p.Uses = append(p.Uses, FsckUse{f.commit, f.refs, path})
+	if n.Type != object.TypeCommit {
+		f.addPath(p, path)
+	}
+}
+
+func (f *useFinder) addPath(p *FsckProblem, path string) {
+	i := slices.IndexFunc(p.Uses, func(u FsckUse) bool { return u.Path == path })
+	if i < 0 && len(p.Uses) == maxUses {
+		p.MoreUses = true
+		return
+	}
+	if i < 0 {
+		i = len(p.Uses)
+		p.Uses = append(p.Uses, FsckUse{Path: path})
+	}
+	u := &p.Uses[i]
+	u.Commits++
+	if len(f.refs) == 0 {
+		u.Unnamed++
+	}
+	if len(u.Refs) < maxUses {
+		u.Refs = append(u.Refs, f.refs...)
 	}
 }
 
@@ -70,14 +114,19 @@ func (f *useFinder) visitCommit() {
 	if err != nil {
 		return
 	}
+	f.visits = map[object.Checksum]int{}
 	f.use(object.Name{Checksum: commit.Meta, Type: object.TypeDirMeta}, "/")
-	f.visitTree(commit.Tree, "/")
+	f.visitTree(commit.Tree, "/", 0)
 }
 
-func (f *useFinder) visitTree(c object.Checksum, path string) {
-	if !f.leadsToProblem(c) {
+// visitTree walks a directory. More than maxUses times in one commit is of no use:
+// each object in it has that many paths then. This keeps a tree that contains
+// another twice, that contains a third twice, and so on, from taking forever.
+func (f *useFinder) visitTree(c object.Checksum, path string, depth int) {
+	if f.visits[c] > maxUses || !f.leadsToProblem(c, depth) {
 		return
 	}
+	f.visits[c]++
 	f.use(object.Name{Checksum: c, Type: object.TypeDirTree}, path)
 	t, err := f.repo.DirTree(c)
 	if err != nil {
@@ -91,36 +140,35 @@ func (f *useFinder) visitTree(c object.Checksum, path string) {
 	}
 	for _, d := range t.Dirs {
 		f.use(object.Name{Checksum: d.Meta, Type: object.TypeDirMeta}, path+d.Name)
-		f.visitTree(d.Tree, path+d.Name)
+		f.visitTree(d.Tree, path+d.Name, depth+1)
 	}
 }
 
 // leadsToProblem looks at each dirtree once, however many commits have it.
-func (f *useFinder) leadsToProblem(c object.Checksum) bool {
+func (f *useFinder) leadsToProblem(c object.Checksum, depth int) bool {
 	leads, known := f.leads[c]
-	if known {
-		return leads
+	if !known {
+		leads = f.examine(c, depth)
+		f.leads[c] = leads
 	}
-	leads = f.examine(c)
-	f.leads[c] = leads
 	return leads
 }
 
-func (f *useFinder) examine(c object.Checksum) bool {
+// examine does not go deeper than paths can be.
+func (f *useFinder) examine(c object.Checksum, depth int) bool {
 	if f.problems[object.Name{Checksum: c, Type: object.TypeDirTree}] != nil {
 		return true
 	}
 	t, err := f.repo.DirTree(c)
-	if err != nil {
+	if err != nil || depth > maxTreeDepth {
 		return false
 	}
-	leads := false
-	for _, file := range t.Files {
-		leads = leads || f.problems[object.Name{Checksum: file.Checksum, Type: object.TypeFile}] != nil
-	}
+	leads := slices.ContainsFunc(t.Files, func(file object.FileEntry) bool {
+		return f.problems[object.Name{Checksum: file.Checksum, Type: object.TypeFile}] != nil
+	})
 	for _, d := range t.Dirs {
 		bad := f.problems[object.Name{Checksum: d.Meta, Type: object.TypeDirMeta}] != nil
-		leads = f.leadsToProblem(d.Tree) || bad || leads
+		leads = f.leadsToProblem(d.Tree, depth+1) || bad || leads
 	}
 	return leads
 }

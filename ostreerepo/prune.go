@@ -2,16 +2,10 @@ package ostreerepo
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
-	"os"
 	"slices"
-	"strings"
 	"time"
 
 	"github.com/treenail/treenail/format/object"
-	"golang.org/x/sys/unix"
 )
 
 // AllParents is the depth that has no end.
@@ -46,29 +40,20 @@ type PruneReport struct {
 }
 
 // Prune deletes the objects that no commit to keep consists of. Commits go first,
-// so that wherever it is interrupted every commit that is there is whole; then
-// links to payloads and static deltas that lost what they are for, and summaries
-// of remotes that are not configured any more. Objects of a parent repository
-// count, but stay.
+// then directories, then files, so that wherever it is interrupted all that is
+// there is whole; then links to payloads and static deltas that lost what they are
+// for, and summaries of remotes that are not configured any more. Objects of a
+// parent repository count, but stay.
+//
+// What has to stay is found while others may read and write. Only then Prune takes
+// the exclusive lock, looks at what came in between, and deletes.
 func (r *Repo) Prune(ctx context.Context, o PruneOptions) (PruneReport, error) {
-	unlock, err := r.Lock(ctx, !o.DryRun)
-	if err != nil {
-		return PruneReport{}, err
-	}
-	defer unlock()
 	p := &pruner{repo: r, o: o, keep: newReachable(r, o.CommitsOnly)}
-	for _, step := range []func(context.Context) error{p.findReachable, p.deleteCommits, p.deleteObjects} {
-		if err := step(ctx); err != nil {
-			return p.report, err
-		}
-	}
-	if o.DryRun {
-		return p.report, nil
-	}
-	if err := r.removeDeltas(r.lacksCommit); err != nil {
+	if err := p.locked(ctx, false, p.find); err != nil || o.DryRun {
 		return p.report, err
 	}
-	return p.report, r.pruneSummaries()
+	err := p.locked(ctx, true, p.deleteAll)
+	return p.report, err
 }
 
 type pruner struct {
@@ -78,22 +63,59 @@ type pruner struct {
 	report PruneReport
 }
 
-func (p *pruner) findReachable(ctx context.Context) error {
-	if p.o.RefsOnly || !p.o.YoungerThan.IsZero() || len(p.o.BranchDepth) > 0 || len(p.o.OnlyBranches) > 0 {
-		return p.fromRefs(ctx)
+func (p *pruner) locked(ctx context.Context, exclusive bool, fn func(context.Context) error) error {
+	unlock, err := p.repo.Lock(ctx, exclusive)
+	if err != nil {
+		return err
 	}
-	for n, err := range p.repo.Objects() {
-		if err == nil && n.Type == object.TypeCommit {
-			err = p.keep.addCommit(ctx, n.Checksum, p.o.Depth)
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
+	defer unlock()
+	return fn(ctx)
 }
 
-func (p *pruner) fromRefs(ctx context.Context) error {
+// find lists the objects and marks those that have to stay.
+func (p *pruner) find(ctx context.Context) error {
+	counted := counted
+	if p.o.CommitsOnly {
+		counted = func(t object.Type) bool { return t == object.TypeCommit }
+	}
+	if err := p.keep.list(counted); err != nil {
+		return err
+	}
+	for _, n := range p.keep.counts {
+		p.report.Total += n
+	}
+	if err := p.mark(ctx); err != nil || !p.o.DryRun {
+		return err
+	}
+	return p.deleteObjects(ctx)
+}
+
+// counted reports whether an object is one that goes by itself: detached metadata
+// goes with its commit, and a tombstone stays.
+func counted(t object.Type) bool {
+	return t != object.TypeCommitMeta && t != object.TypeTombstoneCommit
+}
+
+func (p *pruner) deleteAll(ctx context.Context) error {
+	if err := p.mark(ctx); err != nil {
+		return err
+	}
+	if err := p.deleteObjects(ctx); err != nil {
+		return err
+	}
+	if err := p.repo.removeDeltas(p.repo.lacksCommit); err != nil {
+		return err
+	}
+	p.repo.cleanTmp()
+	return p.repo.pruneSummaries()
+}
+
+// mark marks what has to stay. Once more it is quick: what is marked already is not
+// looked into again.
+func (p *pruner) mark(ctx context.Context) error {
+	if !p.o.RefsOnly && p.o.YoungerThan.IsZero() && len(p.o.BranchDepth) == 0 && len(p.o.OnlyBranches) == 0 {
+		return p.keep.addAll(ctx, p.o.Depth)
+	}
 	for _, branch := range p.o.OnlyBranches {
 		if _, err := p.repo.Resolve(branch); err != nil {
 			return err
@@ -136,164 +158,4 @@ func (p *pruner) addRef(ctx context.Context, name string, c object.Checksum) err
 		depth = p.o.Depth
 	}
 	return p.keep.addCommit(ctx, c, depth)
-}
-
-func (p *pruner) deleteCommits(ctx context.Context) error {
-	return p.eachObject(ctx, func(n object.Name) bool { return n.Type == object.TypeCommit }, p.repo.deleteCommit)
-}
-
-func (p *pruner) deleteObjects(ctx context.Context) error {
-	if p.o.CommitsOnly {
-		return nil
-	}
-	return p.eachObject(ctx, func(n object.Name) bool { return counted(n.Type) }, p.repo.removeObject)
-}
-
-// counted reports whether an object is one that goes by itself: detached metadata
-// goes with its commit, and a tombstone stays.
-func counted(t object.Type) bool {
-	return t != object.TypeCommit && t != object.TypeCommitMeta && t != object.TypeTombstoneCommit
-}
-
-// eachObject deletes those of the chosen objects that are not to be kept.
-func (p *pruner) eachObject(ctx context.Context, which func(object.Name) bool, remove func(object.Name) error) error {
-	for n, err := range p.repo.Objects() {
-		if err == nil {
-			err = ctx.Err()
-		}
-		if err != nil {
-			return err
-		}
-		if !which(n) {
-			continue
-		}
-		p.report.Total++
-		if p.keep.has(n) {
-			continue
-		}
-		var st unix.Stat_t
-		if err := unix.Fstatat(p.repo.objectsFD(), p.repo.loosePath(n), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return p.repo.objectError(n, err)
-		}
-		if !p.o.DryRun {
-			if err := remove(n); err != nil {
-				return err
-			}
-		}
-		p.report.Pruned++
-		p.report.Freed += st.Size
-	}
-	return nil
-}
-
-// deleteCommit deletes a commit with what is only about it. The marker of a
-// partial commit goes after the commit, which must not look whole in between.
-func (r *Repo) deleteCommit(n object.Name) error {
-	if r.tombstones {
-		if err := r.writeTombstone(n.Checksum); err != nil {
-			return err
-		}
-	}
-	if err := r.removeObject(object.Name{Checksum: n.Checksum, Type: object.TypeCommitMeta}); err != nil {
-		return err
-	}
-	if err := r.removeObject(n); err != nil {
-		return err
-	}
-	if err := unix.Unlinkat(r.fd(), partialPath(n.Checksum), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return r.objectError(n, err)
-	}
-	return nil
-}
-
-// removeTombstone deletes the tombstone of the commit at path.
-func (r *Repo) removeTombstone(path string) error {
-	err := unix.Unlinkat(r.objectsFD(), strings.TrimSuffix(path, ".commit")+".tombstone-commit", 0)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
-}
-
-// DeleteCommit deletes a commit that no ref names, and makes this and all later
-// deletions leave a tombstone (core.tombstone-commits). What it consisted of stays
-// until the next Prune.
-func (r *Repo) DeleteCommit(ctx context.Context, c object.Checksum) error {
-	unlock, err := r.Lock(ctx, true)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	if err := r.checkUnreferenced(c); err != nil {
-		return err
-	}
-	n := object.Name{Checksum: c, Type: object.TypeCommit}
-	here, err := r.hasHere(n)
-	if err == nil && !here {
-		err = fmt.Errorf("unlinkat(%s): %w", r.loosePath(n), unix.ENOENT)
-	}
-	if err != nil {
-		return fmt.Errorf("Deleting object %s: %w", n, err) //nolint:staticcheck // libostree's text
-	}
-	if err := r.enableTombstones(); err != nil {
-		return err
-	}
-	return r.deleteCommit(n)
-}
-
-func (r *Repo) checkUnreferenced(c object.Checksum) error {
-	refs, err := r.Refs()
-	if err != nil {
-		return err
-	}
-	for _, ref := range refs {
-		if ref.Commit == c {
-			return fmt.Errorf("Commit '%s' is referenced by '%s'", c, ref.Name) //nolint:staticcheck // libostree's text
-		}
-	}
-	collectionRefs, err := r.CollectionRefs()
-	if err != nil {
-		return err
-	}
-	for _, ref := range collectionRefs {
-		if ref.Commit == c {
-			return fmt.Errorf("Commit '%s' is referenced by (%s, %s)", c, ref.Collection, ref.Name) //nolint:staticcheck // libostree's text
-		}
-	}
-	return nil
-}
-
-// PruneDeltas deletes the static deltas to a commit.
-func (r *Repo) PruneDeltas(ctx context.Context, to object.Checksum) error {
-	unlock, err := r.Lock(ctx, true)
-	if err != nil {
-		return err
-	}
-	defer unlock()
-	return r.removeDeltas(func(c object.Checksum) (bool, error) { return c == to, nil })
-}
-
-func (r *Repo) lacksCommit(c object.Checksum) (bool, error) {
-	ok, err := r.Has(object.Name{Checksum: c, Type: object.TypeCommit})
-	return !ok, err
-}
-
-// pruneSummaries deletes what was kept of the summaries of remotes that are not
-// configured any more.
-func (r *Repo) pruneSummaries() error {
-	const dir = "tmp/cache/summaries"
-	entries, err := readDirIfAny(r.path + "/" + dir)
-	if err != nil {
-		return err
-	}
-	remotes := r.Remotes()
-	for _, e := range entries {
-		if slices.Contains(remotes, strings.TrimSuffix(e.Name(), ".sig")) {
-			continue
-		}
-		if err := os.Remove(r.path + "/" + dir + "/" + e.Name()); err != nil {
-			return err
-		}
-	}
-	return nil
 }

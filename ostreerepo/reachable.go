@@ -2,7 +2,6 @@ package ostreerepo
 
 import (
 	"context"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"math"
@@ -13,52 +12,48 @@ import (
 	"github.com/treenail/treenail/format/object"
 )
 
-// reachable is the set of the objects that commits consist of.
+// reachable marks the objects that commits consist of, each directory once however
+// many commits have it.
 //
 // A repository holds many more files than anything else, so of a file's checksum
 // only a part is kept: two files with the same part make one of them stay that
 // could go, which does no harm. A directory that was taken for another would not
 // be looked into, so those are told apart by all of the checksum.
 type reachable struct {
-	repo        *Repo
+	*catalog
 	commitsOnly bool
-	commits     map[object.Checksum]int  // and how many parents were added with them
+	depths      map[object.Checksum]int  // of the commits, how many parents were added with them
 	young       map[object.Checksum]bool // whose parents addYounger has looked at
-	trees       map[object.Checksum]struct{}
-	metas       map[object.Checksum]struct{}
-	files       map[uint64]struct{}
-	xattrs      map[object.Checksum]struct{} // of bare-split-xattrs
 }
 
 func newReachable(r *Repo, commitsOnly bool) *reachable {
 	return &reachable{
-		repo: r, commitsOnly: commitsOnly, commits: map[object.Checksum]int{}, young: map[object.Checksum]bool{},
-		trees: map[object.Checksum]struct{}{}, metas: map[object.Checksum]struct{}{},
-		files: map[uint64]struct{}{}, xattrs: map[object.Checksum]struct{}{},
+		catalog: newCatalog(r, newShortSet()), commitsOnly: commitsOnly,
+		depths: map[object.Checksum]int{}, young: map[object.Checksum]bool{},
 	}
 }
 
-func fileKey(c object.Checksum) uint64 { return binary.BigEndian.Uint64(c[:]) }
-
-// has reports whether the object is in the set. The link to a payload is, as long
-// as the object with that payload is.
-func (s *reachable) has(n object.Name) (ok bool) {
+// keeps reports whether an object that is no commit has to stay: it is marked, or
+// came after the catalog was made. The link to a payload has to as long as the
+// object with that payload does.
+func (s *reachable) keeps(n object.Name) bool {
 	switch n.Type {
-	case object.TypeCommit:
-		_, ok = s.commits[n.Checksum]
-	case object.TypeDirTree:
-		_, ok = s.trees[n.Checksum]
-	case object.TypeDirMeta:
-		_, ok = s.metas[n.Checksum]
-	case object.TypeFile, object.TypeFileXattrsLink:
-		_, ok = s.files[fileKey(n.Checksum)]
-	case object.TypeFileXattrs:
-		_, ok = s.xattrs[n.Checksum]
+	case object.TypeFileXattrsLink:
+		n.Type = object.TypeFile
 	case object.TypePayloadLink:
-		c, isLink := s.repo.payloadTarget(n)
-		return isLink && s.has(object.Name{Checksum: c, Type: object.TypeFile})
+		c, ok := s.repo.payloadTarget(n)
+		n = object.Name{Checksum: c, Type: object.TypeFile}
+		if here, err := s.repo.hasHere(n); !ok || err == nil && !here {
+			return false
+		}
 	}
-	return ok
+	marked, here := s.set(n.Type).marked(n.Checksum)
+	return marked || !here
+}
+
+// hasAttached reports whether there are objects that belong to files.
+func (s *reachable) hasAttached() bool {
+	return s.counts[object.TypePayloadLink]+s.counts[object.TypeFileXattrs]+s.counts[object.TypeFileXattrsLink] > 0
 }
 
 // payloadTarget reads ../xx/rest.file out of the link to a payload.
@@ -72,6 +67,24 @@ func (r *Repo) payloadTarget(n object.Name) (c object.Checksum, ok bool) {
 	return name.Checksum, err == nil && name.Type == object.TypeFile
 }
 
+// addAll adds all commits that are here. Their parents are among them, or in a
+// parent repository; of those depth counts.
+func (s *reachable) addAll(ctx context.Context, depth int) error {
+	return s.repo.eachCommit(func(c object.Checksum) error {
+		if _, ok := s.depths[c]; ok {
+			return nil
+		}
+		commit, err := s.addOne(ctx, c, 0)
+		if err != nil || commit == nil || depth == 0 || commit.Parent.IsZero() {
+			return err
+		}
+		if here, err := s.repo.hasHere(object.Name{Checksum: commit.Parent, Type: object.TypeCommit}); here || err != nil {
+			return err
+		}
+		return s.addCommit(ctx, commit.Parent, max(depth, 0)-1)
+	})
+}
+
 // addCommit adds a commit and depth of its parents. A commit that is not in the
 // repository ends the chain.
 func (s *reachable) addCommit(ctx context.Context, c object.Checksum, depth int) error {
@@ -79,8 +92,7 @@ func (s *reachable) addCommit(ctx context.Context, c object.Checksum, depth int)
 		depth = math.MaxInt
 	}
 	for {
-		known, ok := s.commits[c]
-		if ok && known >= depth {
+		if known, ok := s.depths[c]; ok && known >= depth {
 			return nil
 		}
 		commit, err := s.addOne(ctx, c, depth)
@@ -125,9 +137,13 @@ func (s *reachable) addOne(ctx context.Context, c object.Checksum, depth int) (*
 	if err != nil {
 		return nil, err
 	}
-	known, ok := s.commits[c]
-	s.commits[c] = max(known, depth)
-	if ok || s.commitsOnly {
+	known, ok := s.depths[c]
+	s.depths[c] = max(known, depth)
+	if ok {
+		return commit, nil
+	}
+	s.commits.mark(c)
+	if s.commitsOnly {
 		return commit, nil
 	}
 	if err := s.addTree(c, commit); err != nil {
@@ -136,8 +152,7 @@ func (s *reachable) addOne(ctx context.Context, c object.Checksum, depth int) (*
 	return commit, nil
 }
 
-// addTree adds what a commit consists of, but no directory twice. Of a partial
-// commit dirtrees may be missing.
+// addTree adds what a commit consists of. Of a partial commit dirtrees may be missing.
 func (s *reachable) addTree(c object.Checksum, commit *object.Commit) error {
 	partial, err := s.repo.Partial(c)
 	if err != nil {
@@ -147,18 +162,19 @@ func (s *reachable) addTree(c object.Checksum, commit *object.Commit) error {
 	for len(todo) > 0 {
 		dir := todo[len(todo)-1]
 		todo = todo[:len(todo)-1]
-		s.metas[dir.Meta] = struct{}{}
-		if _, ok := s.trees[dir.Tree]; ok {
+		s.metas.mark(dir.Meta)
+		name := object.Name{Checksum: dir.Tree, Type: object.TypeDirTree}
+		if s.met(name) {
 			continue
 		}
 		t, err := s.repo.DirTree(dir.Tree)
 		if partial && errors.Is(err, ErrNotFound) {
-			continue
+			continue // and not met: for another commit this is an error
 		}
 		if err != nil {
 			return err
 		}
-		s.trees[dir.Tree] = struct{}{}
+		s.visit(name)
 		for _, f := range t.Files {
 			if err := s.addFile(f.Checksum); err != nil {
 				return err
@@ -169,28 +185,19 @@ func (s *reachable) addTree(c object.Checksum, commit *object.Commit) error {
 	return nil
 }
 
+// addFile adds a file, and its xattrs where those are an object of their own.
 func (s *reachable) addFile(c object.Checksum) error {
-	if s.repo.mode == ModeBareSplitXattrs {
-		if _, ok := s.files[fileKey(c)]; !ok {
-			if err := s.addXattrs(c); err != nil {
-				return err
-			}
-		}
+	if first, _ := s.files.mark(c); !first || s.repo.mode != ModeBareSplitXattrs {
+		return nil
 	}
-	s.files[fileKey(c)] = struct{}{}
-	return nil
-}
-
-// addXattrs adds the xattrs of a file, which are an object of their own.
-func (s *reachable) addXattrs(c object.Checksum) error {
 	n := object.Name{Checksum: c, Type: object.TypeFileXattrsLink}
 	data, err := readFileAt(s.repo.objectsFD(), s.repo.loosePath(n), object.MaxMetadataSize)
 	if errors.Is(err, os.ErrNotExist) {
-		return nil // a parent's, or lost
+		return nil // lost
 	}
 	if err != nil {
 		return s.repo.objectError(n, err)
 	}
-	s.xattrs[object.Sum(data)] = struct{}{}
+	s.xattrs.mark(object.Sum(data))
 	return nil
 }

@@ -3,7 +3,6 @@ package ostreerepo
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path"
 	"strings"
@@ -172,13 +171,20 @@ func replaceSymlink(dir *os.File, target, name string) error {
 
 // RefExists reports whether the refspec has a file of its own here.
 func (r *Repo) RefExists(refspec string) (bool, error) {
+	_, ok, err := r.Ref(refspec)
+	return ok, err
+}
+
+// Ref returns the commit of a refspec that has a file of its own here. In contrast
+// to Resolve, "REF" is a local ref and nothing else.
+func (r *Repo) Ref(refspec string) (c object.Checksum, ok bool, err error) {
 	remote, ref, err := ParseRefspec(refspec)
 	if err != nil {
-		return false, err
+		return c, false, err
 	}
-	_, err = r.readRef(refPath(remote, ref))
-	if errors.Is(err, fs.ErrNotExist) || isNoRef(err) {
-		return false, nil
+	c, err = r.readRef(refPath(remote, ref))
+	if isNoRef(err) {
+		return c, false, nil
 	}
-	return err == nil, err
+	return c, err == nil, err
 }

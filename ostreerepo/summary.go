@@ -53,9 +53,9 @@ func (r *Repo) SummarySignatures() (gvariant.Value, error) {
 
 // SummaryOptions are the choices of UpdateSummary.
 type SummaryOptions struct {
-	// Sign returns the dictionary of signatures of a new summary. It is called
-	// before anything is written; nil leaves the summary without signatures.
-	Sign func(summary []byte) (signatures gvariant.Value, err error)
+	// Sign returns the dictionary of signatures of data: the new summary, before that
+	// is written, and the commit of the metadata. Nil leaves them without signatures.
+	Sign func(data []byte) (signatures gvariant.Value, err error)
 
 	Metadata []gvariant.Entry // more of it; these come before those that are computed
 	Time     time.Time        // of the update; zero means now
@@ -109,6 +109,15 @@ func (r *Repo) commitMetadata(ctx context.Context, o SummaryOptions) error {
 		c, err := tx.PutCommit(&commit)
 		if err != nil {
 			return err
+		}
+		if o.Sign != nil {
+			signatures, err := o.Sign(commit.Encode())
+			if err != nil {
+				return err
+			}
+			if err := tx.PutDetached(c, signatures); err != nil {
+				return err
+			}
 		}
 		return tx.SetRef(MetadataRef, c)
 	})

@@ -17,6 +17,14 @@ type verity struct {
 	unsupported atomic.Bool
 }
 
+// Seal enables fs-verity for a file that is complete and open for writing nowhere
+// else, as the config says for objects (ex-integrity.fsverity). It returns the file
+// to go on with; another than f is closed, and the new one is for reading only.
+func (r *Repo) Seal(f *os.File) (*os.File, error) {
+	v := verity{want: r.fsverity}
+	return v.seal(f)
+}
+
 // seal is given a file that is complete and returns the one to go on with: one of
 // the two is closed. The kernel wants no writer when it enables fs-verity.
 func (v *verity) seal(f *os.File) (*os.File, error) {

@@ -3,6 +3,7 @@ package object
 import (
 	"errors"
 	"fmt"
+	"slices"
 	"sort"
 	"strings"
 
@@ -44,6 +45,14 @@ func (x Xattrs) Lookup(name string) ([]byte, bool) {
 		}
 	}
 	return nil, false
+}
+
+// LabelXattr is the attribute that holds an SELinux context, which ends in NUL.
+const LabelXattr = "security.selinux"
+
+// WithLabel returns x with an SELinux context, in place of one that it may have.
+func (x Xattrs) WithLabel(context string) Xattrs {
+	return append(slices.Clip(x), Xattr{LabelXattr, append([]byte(context), 0)}).Canonical()
 }
 
 // Encode returns the GVariant a(ayay) in which names end in NUL.

@@ -3,6 +3,7 @@ package checkout
 import (
 	"errors"
 	"io/fs"
+	"sync"
 
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/internal/linuxfs"
@@ -13,24 +14,41 @@ import (
 // cache is the directory uncompressed-objects-cache of an archive repository:
 // content objects as files of a user-mode checkout, at xx/rest.file.
 type cache struct {
-	fd   int
+	repo   *ostreerepo.Repo
+	noSync bool
+
+	once sync.Once // a checkout without files to link makes no directory
+	err  error
+	fd   int // -1 until it is open
 	sync bool
 }
 
-func openCache(r *ostreerepo.Repo, noSync bool) (*cache, error) {
-	sync, err := r.Config().Bool("core", "fsync", true)
+func newCache(r *ostreerepo.Repo, noSync bool) *cache { return &cache{repo: r, noSync: noSync, fd: -1} }
+
+// open opens the directory at the first call, and makes it where it is not there.
+func (c *cache) open() error {
+	c.once.Do(func() { c.err = c.openNow() })
+	return c.err
+}
+
+func (c *cache) openNow() error {
+	sync, err := c.repo.Config().Bool("core", "fsync", true)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	path := r.Path() + "/uncompressed-objects-cache"
+	path := c.repo.Path() + "/uncompressed-objects-cache"
 	if err := mkdirExisting(unix.AT_FDCWD, path, 0o775); err != nil {
-		return nil, err
+		return err
 	}
-	fd, err := openDir(unix.AT_FDCWD, path, unix.O_NOFOLLOW)
-	if err != nil {
-		return nil, err
+	c.sync = sync && !c.noSync
+	c.fd, err = openDir(unix.AT_FDCWD, path, unix.O_NOFOLLOW)
+	return err
+}
+
+func (c *cache) close() {
+	if c.fd >= 0 {
+		unix.Close(c.fd)
 	}
-	return &cache{fd, sync && !noSync}, nil
 }
 
 func mkdirExisting(dirfd int, name string, mode uint32) error {
@@ -45,6 +63,9 @@ func mkdirExisting(dirfd int, name string, mode uint32) error {
 func (c *run) linkCached(d *dir, name string, sum object.Checksum) (done bool, err error) {
 	if c.cache == nil {
 		return false, nil
+	}
+	if err := c.cache.open(); err != nil {
+		return false, err
 	}
 	path := loosePath(sum)
 	if done, err = c.linkFrom(c.cache.fd, path, d, name, sum); !errors.Is(err, fs.ErrNotExist) {

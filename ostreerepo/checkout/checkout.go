@@ -3,6 +3,7 @@ package checkout
 import (
 	"context"
 	"errors"
+	"strings"
 	"sync"
 
 	"github.com/treenail/treenail/format/object"
@@ -53,6 +54,17 @@ type Options struct {
 	// Subpath that is a file. It must be safe for concurrent calls.
 	Skip func(path string) bool
 
+	// Label returns the SELinux context of the file or directory at a path of the
+	// commit with a mode; ok is false when it has none, and keeps the commit's. With a
+	// Label nothing is a hard link, as with ForceCopy. It is not called in user mode
+	// nor where the repository has core.disable-xattrs, and has to be safe for
+	// concurrent calls.
+	Label func(path string, mode uint32) (context string, ok bool)
+	// LabelRoot is the directory of which Label is told in place of the one that is
+	// checked out; "" is where that lies in the commit. For a Subpath that is a file
+	// it is the directory of the file.
+	LabelRoot string
+
 	// DisableCache keeps a user-mode checkout of an archive repository from
 	// leaving inflated objects in the repository's uncompressed-objects-cache and
 	// linking to them. As with the ostree program the cache serves plain
@@ -82,8 +94,8 @@ func (o *Options) validate() error {
 	switch {
 	case o.Overwrite > UnionIdentical:
 		return errors.New("checkout: invalid Overwrite")
-	case o.RequireHardlinks && o.ForceCopy:
-		return errors.New("checkout: RequireHardlinks and ForceCopy exclude each other")
+	case o.RequireHardlinks && (o.ForceCopy || o.Label != nil):
+		return errors.New("checkout: RequireHardlinks and ForceCopy or Label exclude each other")
 	case o.Overwrite == UnionIdentical && !o.RequireHardlinks:
 		return errors.New("checkout: UnionIdentical needs RequireHardlinks")
 	}
@@ -133,6 +145,7 @@ type run struct {
 	repo    *ostreerepo.Repo
 	sources []source
 	user    bool   // user mode, asked for or implied
+	base    string // what Label's paths begin with, without a slash at the end
 	device  uint64 // that the repository lies on
 	cache   *cache // nil when it is not used
 	queue   queue
@@ -150,6 +163,10 @@ func newRun(r *ostreerepo.Repo, o Options) (_ *run, err error) {
 		meter:   meter{report: o.Progress},
 		metas:   map[object.Checksum]*object.DirMeta{},
 	}
+	c.ForceCopy = o.ForceCopy || o.Label != nil
+	if c.user || r.DisableXattrs() {
+		c.Label = nil
+	}
 	c.queue.wake.L = &c.queue.mu
 	defer func() {
 		if err != nil {
@@ -165,7 +182,7 @@ func newRun(r *ostreerepo.Repo, o Options) (_ *run, err error) {
 	}
 	c.device = uint64(st.Dev)
 	if c.user && !o.DisableCache && o.plain() && r.UncompressedCache() && r.Writable() == nil {
-		c.cache, err = openCache(r, o.CacheNoSync)
+		c.cache = newCache(r, o.CacheNoSync)
 	}
 	return c, err
 }
@@ -175,12 +192,13 @@ func (c *run) close() {
 		unix.Close(s.fd)
 	}
 	if c.cache != nil {
-		unix.Close(c.cache.fd)
+		c.cache.close()
 	}
 }
 
 // tree checks out a directory and what is below it.
 func (c *run) tree(ctx context.Context, entry ostreerepo.Entry, dest string) error {
+	c.setBase(entry.Path)
 	root := &dir{name: dest, tree: entry.Checksum, meta: entry.Meta, fd: -1, path: "/"}
 	root.unfinished.Store(1)
 	c.queue.push(job{dir: root, at: atEntry})
@@ -202,6 +220,7 @@ func (c *run) single(entry ostreerepo.Entry, dest string) error {
 	}
 	defer unix.Close(fd)
 	name := baseName(entry.Path)
+	c.setBase(strings.TrimSuffix(entry.Path, name))
 	if err := c.file(&dir{fd: fd}, object.FileEntry{Name: name, Checksum: entry.Checksum}); err != nil {
 		return err
 	}

@@ -90,6 +90,7 @@ func (c *run) copy(d *dir, name string, sum object.Checksum) error {
 		return err
 	}
 	defer f.close()
+	f.Xattrs = c.labelled(d, name, f.Mode, f.Xattrs)
 	place, err := c.placement(d, name, func() (bool, error) {
 		if f.IsSymlink() {
 			return sameTarget(d.fd, name, f.Target)

@@ -16,7 +16,7 @@ import (
 type dir struct {
 	parent     *dir   // nil for the destination
 	name       string // in parent; the path of the destination
-	path       string // as Skip sees it, when there is a Skip
+	path       string // as Skip sees it, when there is a Skip or a Label; "" for the directory of a single file
 	tree, meta object.Checksum
 	depth      int
 	index      int64 // among the parent's subdirectories
@@ -85,7 +85,7 @@ func (c *run) push(d *dir, t *object.DirTree, more []job) {
 	for i := len(t.Dirs) - 1; i >= 0; i-- {
 		e := t.Dirs[i]
 		sub := &dir{parent: d, name: e.Name, tree: e.Tree, meta: e.Meta, depth: d.depth + 1, index: int64(i), fd: -1}
-		if c.Skip != nil {
+		if c.Skip != nil || c.Label != nil {
 			sub.path = d.path + e.Name + "/"
 		}
 		sub.unfinished.Store(1)
@@ -210,7 +210,8 @@ func (c *run) setDirMetadata(d *dir) error {
 		return err
 	}
 	if !c.user {
-		if err := setOwner(d.fd, m.UID, m.GID, m.Xattrs); err != nil {
+		xattrs := c.labelled(d, "", m.Mode, m.Xattrs)
+		if err := setOwner(d.fd, m.UID, m.GID, xattrs); err != nil {
 			return fmt.Errorf("directory %s: %w", d.name, err)
 		}
 	}

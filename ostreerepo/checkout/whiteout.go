@@ -107,6 +107,7 @@ func (c *run) passthrough(d *dir, name string, h *object.FileHeader) error {
 	if err := object.ValidateName(name); err != nil {
 		return fmt.Errorf("whiteout %s%s: %w", passthroughPrefix, name, err)
 	}
+	h.Xattrs = c.labelled(d, name, unix.S_IFCHR|h.Mode&object.ModePerm, h.Xattrs)
 	place, err := c.placement(d, name, func() (bool, error) { return true, sameDevice(d.fd, name, h) })
 	if err != nil || place == keep {
 		return err

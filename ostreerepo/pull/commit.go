@@ -5,41 +5,49 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
+// pulled is a commit that the destination or the transaction has now.
+type pulled struct {
+	*object.Commit
+	sum  object.Checksum
+	data []byte
+	had  bool // the destination had it before
+}
+
 // pullHead pulls a commit and as many of its parents as there are and are asked for.
 func (p *puller) pullHead(h head) error {
-	commit, had, err := p.loadCommit(h.commit)
+	c, err := p.loadCommit(h.commit)
 	if err != nil {
-		return p.importError(object.Name{Checksum: h.commit, Type: object.TypeCommit}, err)
+		return err
 	}
-	if err := p.verifyBindings(h, commit); err != nil {
+	if err := p.verifyBindings(h, c.Commit); err != nil {
 		return fmt.Errorf("Commit %s: %w", h.commit, err) //nolint:staticcheck // libostree's text
 	}
-	c := h.commit
 	for left := p.generations(); ; left-- {
 		if err := p.workers.err(); err != nil {
 			return err
 		}
-		first, deeper := p.visit(c, left)
+		first, deeper := p.visit(c.sum, left)
 		if first {
-			if err := p.pullCommit(h, c, commit, had); err != nil {
+			if err := p.pullCommit(h, c); err != nil {
 				return err
 			}
 		}
-		if !deeper || left == 0 || commit.Parent.IsZero() {
+		if !deeper || left == 0 || c.Parent.IsZero() {
 			return nil
 		}
-		c = commit.Parent
-		commit, had, err = p.loadCommit(c)
+		parent, err := p.loadCommit(c.Parent)
 		if errors.Is(err, ostreerepo.ErrNotFound) {
-			return nil // history ends here
+			return p.pullTombstone(c.Parent) // history ends here
 		}
 		if err != nil {
-			return p.importError(object.Name{Checksum: c, Type: object.TypeCommit}, err)
+			return err
 		}
+		c = parent
 	}
 }
 
@@ -73,92 +81,116 @@ func (p *puller) visit(c object.Checksum, left int) (first, deeper bool) {
 }
 
 // loadCommit reads a commit where it is: in the destination, or in the source,
-// from which it is taken over. had tells the two apart.
-func (p *puller) loadCommit(c object.Checksum) (commit *object.Commit, had bool, err error) {
-	n := object.Name{Checksum: c, Type: object.TypeCommit}
-	had, err = p.dst.Has(n)
+// from which it is taken over.
+func (p *puller) loadCommit(sum object.Checksum) (c pulled, err error) {
+	n := object.Name{Checksum: sum, Type: object.TypeCommit}
+	c.sum = sum
+	if c.had, err = p.dst.Has(n); err != nil {
+		return c, err
+	}
+	if c.had {
+		c.data, err = p.dst.Metadata(n)
+	} else {
+		c.data, err = p.take(n)
+	}
 	if err != nil {
-		return nil, false, err
+		return c, err
 	}
-	if had {
-		commit, err = p.dst.Commit(c)
-		return commit, true, err
+	if c.Commit, err = object.DecodeCommit(c.data); err != nil {
+		return c, fmt.Errorf("object %s: %w", n, err)
 	}
-	data, err := p.take(n)
-	if err != nil {
-		return nil, false, err
-	}
-	commit, err = object.DecodeCommit(data)
-	return commit, false, err
+	return c, nil
 }
 
 // take takes a metadata object over and counts it.
 func (p *puller) take(n object.Name) ([]byte, error) {
 	data, created, err := p.im.Metadata(n)
-	if created && err == nil {
+	if err != nil {
+		return nil, p.worded(n, err)
+	}
+	if created {
 		p.count(func(r *Result) { r.Metadata++ })
 	}
-	return data, err
+	return data, nil
+}
+
+// pullTombstone brings in what is left of a commit that the source has deleted.
+func (p *puller) pullTombstone(c object.Checksum) error {
+	if !p.src.tombstones() {
+		return nil
+	}
+	n := object.Name{Checksum: c, Type: object.TypeTombstoneCommit}
+	if had, err := p.dst.Has(n); had || err != nil {
+		return err
+	}
+	_, _, err := p.im.Metadata(n)
+	if errors.Is(err, ostreerepo.ErrNotFound) {
+		return nil // deleted before there were tombstones
+	}
+	return err
 }
 
 // pullCommit brings in what belongs to a commit, which itself is there now.
-func (p *puller) pullCommit(h head, c object.Checksum, commit *object.Commit, had bool) error {
-	if err := p.verify(c, commit); err != nil {
-		return err
-	}
-	if err := p.pullDetached(c, had); err != nil {
-		return err
-	}
-	complete := false
-	if had {
-		var err error
-		if complete, err = p.complete(c); err != nil {
-			return err
-		}
-	}
-	switch {
-	case complete:
-		return nil
-	case p.CommitMetadataOnly:
-		if !had {
-			p.tx.MarkPartial(c)
-		}
-		return nil
-	}
-	if err := p.pullTree(commit, p.resembling(h, commit)); err != nil {
-		return err
-	}
-	p.tx.UnmarkPartial(c)
-	return nil
-}
-
-// verify verifies the signatures that the source has of a commit.
-func (p *puller) verify(c object.Checksum, commit *object.Commit) error {
-	if p.VerifyCommit == nil {
-		return nil
-	}
-	detached, _, err := p.src.DetachedMetadata(c)
+func (p *puller) pullCommit(h head, c pulled) error {
+	detached, err := p.pullDetached(c)
 	if err != nil {
 		return err
 	}
-	return p.VerifyCommit(c, commit.Encode(), detached)
+	if p.VerifyCommit != nil {
+		if err := p.VerifyCommit(c.sum, c.data, detached); err != nil {
+			return err
+		}
+	}
+	if c.had {
+		if complete, err := p.complete(c.sum); complete || err != nil {
+			return err
+		}
+	}
+	if p.CommitMetadataOnly {
+		if !c.had {
+			p.tx.MarkPartial(c.sum)
+		}
+		return nil
+	}
+	if p.RequireDeltas {
+		return p.refuseDelta(h, c.sum)
+	}
+	if err := p.pullTree(c.Commit, p.resembling(h, c.Commit)); err != nil {
+		return err
+	}
+	p.tx.UnmarkPartial(c.sum)
+	return nil
+}
+
+func (p *puller) refuseDelta(h head, c object.Checksum) error {
+	if name := p.src.deltaTo(c); name != "" {
+		return fmt.Errorf("static delta %s: applying deltas is not supported by this version", name)
+	}
+	return fmt.Errorf("Static deltas required, but none found for %s to %s", h.ref, c) //nolint:staticcheck // libostree's text
 }
 
 // pullDetached copies the detached metadata, which may have changed since the
-// commit was pulled. What the source does not have stays as it is.
-func (p *puller) pullDetached(c object.Checksum, had bool) error {
-	v, ok, err := p.src.DetachedMetadata(c)
-	if err != nil || !ok {
-		return err
+// commit was pulled. What the source does not have stays as it is. It returns
+// what the commit has then.
+func (p *puller) pullDetached(c pulled) (gvariant.Value, error) {
+	v, ok, err := p.src.DetachedMetadata(c.sum)
+	if err != nil {
+		return v, err
 	}
-	if had {
+	if c.had {
+		old, had, err := p.dst.DetachedMetadata(c.sum)
+		if !ok {
+			return old, err
+		}
 		p.result.DetachedBytes += int64(len(v.Bytes()))
-		old, ok, err := p.dst.DetachedMetadata(c)
-		if err == nil && ok && bytes.Equal(old.Bytes(), v.Bytes()) {
-			return nil
+		if had && bytes.Equal(old.Bytes(), v.Bytes()) {
+			return v, nil
 		}
 	}
-	return p.tx.PutDetached(c, v)
+	if !ok {
+		return v, nil
+	}
+	return v, p.tx.PutDetached(c.sum, v)
 }
 
 // complete reports whether the destination has a commit with all of its objects.
@@ -181,7 +213,7 @@ func (p *puller) complete(c object.Checksum) (bool, error) {
 func (p *puller) resembling(h head, commit *object.Commit) *object.Commit {
 	candidates := []object.Checksum{commit.Parent}
 	if h.ref != "" {
-		if old, err := p.dst.Resolve(h.store); err == nil {
+		if old, ok, err := p.dst.Ref(h.store); ok && err == nil {
 			candidates = append(candidates, old)
 		}
 	}

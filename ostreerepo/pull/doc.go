@@ -6,6 +6,14 @@
 // core. An object that both repositories would hold as the same file is linked,
 // not copied, where file system and owner allow that.
 //
+// # Which commits
+//
+// Refs are looked up in the summary of the source, where it has one, and else in
+// its files; a checksum names a commit without a ref. A commit that comes under a
+// ref has to be bound to that (ostree.ref-binding, and ostree.collection-binding
+// where the source has a collection ID). Who wants signatures to be verified hands
+// in functions that do it.
+//
 // # What is not walked
 //
 // That a dirtree is in the destination does not prove that what it names is

@@ -8,23 +8,23 @@ import (
 	"github.com/treenail/treenail/ostreerepo"
 )
 
-// importError is an error of an object that can't be taken over. Its text is
-// libostree's, which scripts look for.
-type importError struct {
+// wordedError is an error in libostree's words, which scripts look for.
+type wordedError struct {
 	text string
 	err  error
 }
 
-func (e *importError) Error() string { return e.text }
-func (e *importError) Unwrap() error { return e.err }
+func (e *wordedError) Error() string { return e.text }
+func (e *wordedError) Unwrap() error { return e.err }
 
-func (p *puller) importError(n object.Name, err error) error {
+// worded says what is wrong with an object that can't be taken over.
+func (p *puller) worded(n object.Name, err error) error {
 	var damaged *object.ChecksumError
 	switch {
 	case errors.Is(err, ostreerepo.ErrNotFound):
-		return &importError{p.missingText(n), err}
+		return &wordedError{p.missingText(n), err}
 	case errors.As(err, &damaged):
-		return &importError{p.damagedText(damaged), err}
+		return &wordedError{p.damagedText(damaged), err}
 	}
 	return err
 }
@@ -38,19 +38,26 @@ func (p *puller) missingText(n object.Name) string {
 		return fmt.Sprintf("fsck %s: No such metadata object %s", n, n)
 	case n.Type.IsMeta() || same && !p.Untrusted:
 		return fmt.Sprintf("Importing %s: linkat: No such file or directory", n)
-	case same:
-		return fmt.Sprintf("fsck content object %s: Couldn't find file object '%s'", n.Checksum, n.Checksum)
 	}
-	return fmt.Sprintf("Couldn't find file object '%s'", n.Checksum)
+	text := fmt.Sprintf("Couldn't find file object '%s'", n.Checksum)
+	if p.src.Mode().Bare() {
+		text = fmt.Sprintf("Opening content object %s: %s", n.Checksum, text)
+	}
+	if same {
+		text = fmt.Sprintf("fsck content object %s: %s", n.Checksum, text)
+	}
+	return text
 }
 
 func (p *puller) damagedText(e *object.ChecksumError) string {
+	from, to := p.src.Mode(), p.dst.Mode()
+	links := from == to || from == ostreerepo.ModeBareUser && to == ostreerepo.ModeBareUserOnly
 	where := "fsck " + e.Name.String()
-	if e.Name.Type == object.TypeFile {
+	switch {
+	case e.Name.Type == object.TypeFile && links:
 		where = "fsck content object " + e.Name.Checksum.String()
-		if p.src.Mode() != p.dst.Mode() {
-			where = "Writing content object"
-		}
+	case e.Name.Type == object.TypeFile:
+		where = "Writing content object"
 	}
 	return fmt.Sprintf("%s: Corrupted %s object; checksum expected='%s' actual='%s'", where, e.Name.Type, e.Name.Checksum, e.Actual)
 }

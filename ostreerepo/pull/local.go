@@ -2,8 +2,10 @@ package pull
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math"
+	"strings"
 	"sync"
 
 	"github.com/treenail/treenail/format/gvariant"
@@ -13,12 +15,10 @@ import (
 
 // Options are the choices of Local.
 type Options struct {
-	// Refs are what to pull: refs of the source, REMOTE:REF for one that it has of
-	// a remote, or checksums of commits. With none of them all refs are pulled,
-	// those of remotes too.
+	// Refs are what to pull: local refs of the source, or checksums of commits.
+	// With none of them all its local refs are pulled.
 	Refs []string
-	// Remote stores the source's local refs as REMOTE:REF; "" keeps their names.
-	// A ref that the source has of a remote keeps its name in any case.
+	// Remote stores the refs as REMOTE:REF; "" keeps their names.
 	Remote string
 
 	Depth                 int  // generations of parents that come along; negative: all there are
@@ -29,9 +29,19 @@ type Options struct {
 	DisableFsync          bool // do not wait for the disk
 	PerObjectFsync        bool // wait for each object
 
+	// RequireDeltas refuses, in libostree's words, to pull a commit that has no
+	// static delta in the source's summary. One that has is refused too, since no
+	// delta can be applied yet, unless its tree is not to be pulled or is there.
+	RequireDeltas bool
+
 	// VerifyCommit, if not nil, is given each commit that comes along, with its
-	// detached metadata, before its tree is pulled. Its error ends the pull.
+	// detached metadata (the zero Value for none), before its tree is pulled: what
+	// the source has, or else the destination. Its error ends the pull.
 	VerifyCommit func(c object.Checksum, data []byte, detached gvariant.Value) error
+	// VerifySummary, if not nil, makes a summary in the source necessary, and is
+	// given its bytes and its signatures before anything in it counts. Its error
+	// ends the pull.
+	VerifySummary func(data []byte, signatures gvariant.Value) error
 
 	// Progress is called with the objects taken over so far; their total is not
 	// known and given as -1. One goroutine at a time calls it.
@@ -46,25 +56,25 @@ type Result struct {
 	DetachedBytes int64 `json:"detachedBytes"` // detached metadata of commits that were there already, in bytes
 }
 
-// head is a commit that was asked for.
-type head struct {
-	commit object.Checksum
-	ref    string // without the remote; "" when it was asked for by checksum
-	store  string // refspec in the destination
-}
-
 // Local pulls from src, and from its parents, into dst in one transaction. The
 // source is locked against deletions meanwhile. A ref that does not exist is an
 // *ostreerepo.RevError; a missing object an *ostreerepo.NotFoundError and a
 // damaged one an *object.ChecksumError, wrapped in libostree's words. A parent
 // commit that the source lacks ends the history and is no error.
 func Local(ctx context.Context, dst, src *ostreerepo.Repo, o Options) (*Result, error) {
+	if o.RequireDeltas && dst.Mode() == ostreerepo.ModeArchive {
+		return nil, errors.New("Can't use static deltas in an archive repo") //nolint:staticcheck // libostree's text
+	}
 	unlock, err := src.Lock(ctx, false)
 	if err != nil {
 		return nil, err
 	}
 	defer unlock()
-	heads, err := findHeads(src, o)
+	s, err := openSource(src, &o)
+	if err != nil {
+		return nil, err
+	}
+	heads, err := s.heads(&o)
 	if err != nil {
 		return nil, err
 	}
@@ -76,68 +86,75 @@ func Local(ctx context.Context, dst, src *ostreerepo.Repo, o Options) (*Result, 
 			return err
 		}
 		p := &puller{
-			Options: o, tx: tx, dst: dst, src: src, im: im, result: result, heads: heads,
+			Options: o, tx: tx, dst: dst, src: s, im: im, result: result, heads: heads,
 			seen: map[object.Name]struct{}{}, depths: map[object.Checksum]int{},
 		}
-		if err := p.run(ctx); err != nil {
-			return err
-		}
+		err = p.run(ctx)
 		result.ContentBytes = tx.Stats().ContentBytes
-		return nil
+		return err
 	})
 	return result, err
 }
 
-func findHeads(src *ostreerepo.Repo, o Options) ([]head, error) {
+// head is a commit that was asked for.
+type head struct {
+	commit object.Checksum
+	ref    string // in the source; "" when it was asked for by checksum
+	store  string // refspec in the destination
+}
+
+func (s *source) heads(o *Options) ([]head, error) {
 	names := o.Refs
 	if len(names) == 0 {
-		refs, err := src.Refs()
+		refs, err := s.Refs()
 		if err != nil {
 			return nil, err
 		}
 		for _, ref := range refs {
-			names = append(names, ref.Name)
+			if !strings.Contains(ref.Name, ":") {
+				names = append(names, ref.Name)
+			}
 		}
 	}
 	heads := make([]head, len(names))
 	for i, name := range names {
 		var err error
-		if heads[i], err = findHead(src, name, o.Remote); err != nil {
+		if heads[i], err = s.head(name, o.Remote); err != nil {
 			return nil, err
 		}
 	}
 	return heads, nil
 }
 
-func findHead(src *ostreerepo.Repo, name, remote string) (h head, err error) {
+func (s *source) head(name, remote string) (h head, err error) {
 	if h.commit, err = object.ParseChecksum(name); err == nil {
 		return h, nil
 	}
-	from, ref, err := ostreerepo.ParseRefspec(name)
-	if err != nil {
+	if err := ostreerepo.ValidateRef(name); err != nil {
 		return h, err
 	}
-	h.ref, h.store = ref, name
-	if remote != "" && from == "" {
-		h.store = remote + ":" + ref
+	h.ref, h.store = name, name
+	if remote != "" {
+		h.store = remote + ":" + name
 	}
 	if _, _, err := ostreerepo.ParseRefspec(h.store); err != nil {
 		return h, fmt.Errorf("Invalid refspec %s", h.store) //nolint:staticcheck // libostree's text
 	}
-	h.commit, err = src.Resolve(name)
+	h.commit, err = s.ref(name)
 	return h, err
 }
 
 // puller is one Local. All but the jobs given to workers runs in one goroutine.
 type puller struct {
 	Options
-	tx       *ostreerepo.Tx
-	dst, src *ostreerepo.Repo
-	im       *ostreerepo.Importer
-	workers  *workers
-	heads    []head
-	seen     map[object.Name]struct{}
-	depths   map[object.Checksum]int // how many parents of a commit were asked for
+	tx      *ostreerepo.Tx
+	dst     *ostreerepo.Repo
+	src     *source
+	im      *ostreerepo.Importer
+	workers *workers
+	heads   []head
+	seen    map[object.Name]struct{}
+	depths  map[object.Checksum]int // how many parents of a commit were asked for
 
 	mu     sync.Mutex
 	result *Result
@@ -149,10 +166,7 @@ func (p *puller) run(ctx context.Context) error {
 		return err
 	}
 	for _, h := range p.heads {
-		if h.ref == "" {
-			continue
-		}
-		if err := p.tx.SetRef(h.store, h.commit); err != nil {
+		if err := p.setRef(h); err != nil {
 			return err
 		}
 	}
@@ -166,6 +180,19 @@ func (p *puller) pullHeads() error {
 		}
 	}
 	return nil
+}
+
+// setRef leaves a ref alone that names the commit already: a pull that brings
+// nothing writes nothing, and no new summary follows from it.
+func (p *puller) setRef(h head) error {
+	if h.ref == "" {
+		return nil
+	}
+	old, ok, err := p.dst.Ref(h.store)
+	if err == nil && ok && old == h.commit {
+		return nil
+	}
+	return p.tx.SetRef(h.store, h.commit)
 }
 
 // generations is how many parents of a head come along.

@@ -71,7 +71,7 @@ func (p *puller) loadDirTree(c object.Checksum) (*object.DirTree, error) {
 	}
 	data, err := p.take(n)
 	if err != nil {
-		return nil, p.importError(n, err)
+		return nil, err
 	}
 	t, err := object.DecodeDirTree(data)
 	if err != nil {
@@ -88,10 +88,8 @@ func (p *puller) pullDirMeta(c object.Checksum) error {
 	if had, err := p.dst.Has(n); had || err != nil {
 		return err
 	}
-	if _, err := p.take(n); err != nil {
-		return p.importError(n, err)
-	}
-	return nil
+	_, err := p.take(n)
+	return err
 }
 
 func (p *puller) pullFile(c object.Checksum) error {
@@ -105,7 +103,7 @@ func (p *puller) pullFile(c object.Checksum) error {
 		}
 		created, err := p.im.Content(c)
 		if err != nil {
-			return p.importError(n, err)
+			return p.worded(n, err)
 		}
 		if created {
 			p.count(func(r *Result) { r.Content++ })

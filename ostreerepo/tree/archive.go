@@ -116,10 +116,10 @@ func (a *archive) entry(e *archiveEntry) error {
 		return nil
 	}
 	h := e.header
-	a.t.filter.apply(abs, &h)
 	if a.t.filter.noXattrs {
 		h.Xattrs = nil
 	}
+	a.t.filter.apply(abs, &h)
 	parent, err := a.parent(path, e)
 	if err != nil {
 		return err

@@ -79,24 +79,35 @@ func (a *archive) walk(path []string) (d *dir, missing string, err error) {
 
 // createParents makes the directories above path. As libostree does, it gives
 // the owner of the entry and the mode 0755 to all of them, also to those that
-// were there, and no option changes that.
+// were there, and no option but Label changes that.
 func (a *archive) createParents(path []string, e *archiveEntry) (*dir, error) {
-	meta, err := a.t.putDirMeta(object.FileHeader{UID: e.header.UID, GID: e.header.GID, Mode: object.ModeDir | 0o755})
-	if err != nil {
+	d, at := a.t.root, ""
+	if err := a.setParentMeta(d, "/", e); err != nil {
 		return nil, err
 	}
-	d := a.t.root
-	d.setMeta(meta)
 	for _, name := range path[:len(path)-1] {
+		var err error
 		if d, err = d.subdir(name); err != nil {
 			return nil, err
 		}
 		if err := d.load(a.t.tx.Repo()); err != nil {
 			return nil, err
 		}
-		d.setMeta(meta)
+		at += "/" + name
+		if err := a.setParentMeta(d, at, e); err != nil {
+			return nil, err
+		}
 	}
 	return d, nil
+}
+
+// setParentMeta sets the dirmeta of a directory that is above an entry.
+func (a *archive) setParentMeta(d *dir, path string, e *archiveEntry) error {
+	h := object.FileHeader{UID: e.header.UID, GID: e.header.GID, Mode: object.ModeDir | 0o755}
+	a.t.filter.relabel(path, &h)
+	meta, err := a.t.putDirMeta(h)
+	d.setMeta(meta)
+	return err
 }
 
 // ensureRoot gives the root what an archive without an entry for it leaves out.

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"io"
@@ -178,10 +179,10 @@ func (t *Tree) filterObject(path string, c object.Checksum) (h object.FileHeader
 		return h, false, err
 	}
 	was := h
-	t.filter.apply(path, &h)
 	if t.filter.noDirXattrs {
 		h.Xattrs = nil
 	}
-	same = h.UID == was.UID && h.GID == was.GID && h.Mode == was.Mode && len(h.Xattrs) == len(was.Xattrs)
+	t.filter.apply(path, &h)
+	same = h.UID == was.UID && h.GID == was.GID && h.Mode == was.Mode && bytes.Equal(h.Xattrs.Encode(), was.Xattrs.Encode())
 	return h, same, nil
 }

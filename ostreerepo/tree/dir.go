@@ -22,7 +22,7 @@ import (
 // Nothing below may be other than a regular file, a directory or a symlink. An
 // *fs.PathError says what could not be read, and why.
 func (t *Tree) AddDir(ctx context.Context, path string) error {
-	w := &dirWalk{t: t, pool: newPool(ctx), path: path, inodes: map[inode]*file{}, eaten: eaten{top: path}}
+	w := &dirWalk{t: t, pool: newPool(ctx), path: path, inodes: map[linked]*file{}, eaten: eaten{top: path}}
 	err := w.pool.wait(w.start())
 	if err == nil && t.o.Consume {
 		t.tx.AfterCommit(w.eaten.remove)
@@ -36,11 +36,17 @@ type dirWalk struct {
 	t      *Tree
 	pool   *pool
 	path   string
-	inodes map[inode]*file // files with several names, by the one met first
-	eaten  eaten           // what Consume will remove
+	inodes map[linked]*file // files with several names, by the one met first
+	eaten  eaten            // what Consume will remove
 }
 
 type inode struct{ dev, ino uint64 }
+
+// linked is what hard links have to have in common to be one object.
+type linked struct {
+	inode
+	label string
+}
 
 func inodeOf(st *unix.Stat_t) inode { return inode{uint64(st.Dev), uint64(st.Ino)} }
 

@@ -45,12 +45,21 @@ func (w *dirWalk) plan(s *source, e *entryAt) (f *file, store func() error) {
 		return f, func() error { return w.storeKnown(s, e, f, known) }
 	}
 	if e.st.Nlink > 1 && e.regular() && w.t.filter.override == nil {
-		if same := w.inodes[inodeOf(&e.st)]; same != nil {
+		l := w.linkedAs(e)
+		if same := w.inodes[l]; same != nil {
 			return same, func() error { return w.repeat(e) }
 		}
-		w.inodes[inodeOf(&e.st)] = f
+		w.inodes[l] = f
 	}
 	return f, func() error { return w.store(s, e, f) }
+}
+
+func (w *dirWalk) linkedAs(e *entryAt) linked {
+	l := linked{inode: inodeOf(&e.st)}
+	if label := w.t.filter.label; label != nil {
+		l.label, _ = label(e.path, uint32(e.st.Mode))
+	}
+	return l
 }
 
 // repeat stands for storing one more name of a file. What is given away is not

@@ -13,6 +13,7 @@ type filter struct {
 	canonical   bool
 	noXattrs    bool // in all sources
 	noDirXattrs bool // in directories and commits
+	label       func(path string, mode uint32) (context string, ok bool)
 	override    *StatOverride
 	skip        *SkipList
 }
@@ -20,7 +21,7 @@ type filter struct {
 func newFilter(r *ostreerepo.Repo, o Options) filter {
 	canonical := o.CanonicalPermissions || r.Mode() == ostreerepo.ModeBareUserOnly
 	noXattrs := o.NoXattrs || r.DisableXattrs()
-	return filter{
+	f := filter{
 		uid:         o.UID,
 		gid:         o.GID,
 		roExec:      o.ReadOnlyExecutables,
@@ -30,12 +31,16 @@ func newFilter(r *ostreerepo.Repo, o Options) filter {
 		override:    o.StatOverride,
 		skip:        o.SkipList,
 	}
+	if !r.DisableXattrs() {
+		f.label = o.Label
+	}
+	return f
 }
 
 // none reports whether the filter leaves everything as it is.
 func (f *filter) none() bool {
 	return f.uid == nil && f.gid == nil && !f.roExec && !f.canonical && !f.noXattrs &&
-		f.override == nil && f.skip == nil
+		f.label == nil && f.override == nil && f.skip == nil
 }
 
 // skips reports whether the entry at path, absolute in the tree, is left out.
@@ -55,8 +60,8 @@ func (f *filter) enters(path string) bool {
 	return !f.skip.match(path)
 }
 
-// apply changes the header of the entry at path. Xattrs are left to the caller,
-// who need not read them when they are not wanted.
+// apply changes the header of the entry at path. Xattrs other than the label are
+// left to the caller, who need not read them when they are not wanted.
 func (f *filter) apply(path string, h *object.FileHeader) {
 	if f.uid != nil {
 		h.UID = *f.uid
@@ -74,5 +79,16 @@ func (f *filter) apply(path string, h *object.FileHeader) {
 		if kind != object.ModeSymlink {
 			h.Mode &= object.ModeTypeMask | 0o755
 		}
+	}
+	f.relabel(path, h)
+}
+
+// relabel gives the entry at path its label.
+func (f *filter) relabel(path string, h *object.FileHeader) {
+	if f.label == nil {
+		return
+	}
+	if context, ok := f.label(path, h.Mode); ok {
+		h.Xattrs = h.Xattrs.WithLabel(context)
 	}
 }

@@ -25,6 +25,12 @@ type Options struct {
 	NoXattrs             bool    // no extended attributes
 	ReadOnlyExecutables  bool    // no write bits for regular files that have an execute bit
 
+	// Label returns the SELinux context of the entry at a path, absolute in the tree,
+	// with a mode; ok is false when it has none, and keeps what it has. Contexts are
+	// set whatever NoXattrs and CanonicalPermissions say, but not by AddBase, and not
+	// in a repository that has no xattrs. Label is called from several goroutines.
+	Label func(path string, mode uint32) (context string, ok bool)
+
 	StatOverride *StatOverride // changes to the modes of single paths
 	SkipList     *SkipList     // paths to leave out
 

@@ -39,7 +39,8 @@ type checkoutOptions struct {
 	requireHardlinks, forceCopy      bool
 	forceCopyZerosized, bareUserDirs bool
 	skipList                         string
-	selinuxPrefix                    string
+	selinuxPolicy, selinuxPrefix     string
+	composefs, composefsNoVerity     bool
 }
 
 func (o *checkoutOptions) flags(f *cli.Flags) {
@@ -61,10 +62,11 @@ func (o *checkoutOptions) flags(f *cli.Flags) {
 	f.Bool(&o.forceCopy, "force-copy", "C", "Never link files into the repository; blocks may be shared")
 	f.Bool(&o.bareUserDirs, "bareuseronly-dirs", "M", "Mask the modes of directories with 0775")
 	f.String(&o.skipList, "skip-list", "", "FILE", "File of paths to leave out; those of directories end in a slash")
+	f.Bool(&o.composefs, "composefs", "", "Write a composefs image to the file DESTINATION instead")
+	f.Bool(&o.composefsNoVerity, "composefs-noverity", "", "Write one without the fs-verity digests of the files")
+	f.String(&o.selinuxPolicy, "selinux-policy", "", "PATH", "Set SELinux labels by the policy of the system at PATH; implies --force-copy")
+	f.String(&o.selinuxPrefix, "selinux-prefix", "", "PREFIX", "Label as if the checkout lay at PREFIX")
 	f.Progress()
-	f.String(&o.selinuxPrefix, "selinux-prefix", "", "PREFIX", "")
-	f.Hide("selinux-prefix")
-	f.Unsupported("selinux-policy=", "composefs", "composefs-noverity")
 }
 
 func (o *checkoutOptions) run(ctx context.Context, env *cli.Env, args []string) error {
@@ -74,7 +76,7 @@ func (o *checkoutOptions) run(ctx context.Context, env *cli.Env, args []string) 
 	}
 	defer repo.Close()
 	switch {
-	case o.selinuxPrefix != "":
+	case o.selinuxPrefix != "" && o.selinuxPolicy == "":
 		return errors.New("Cannot specify --selinux-prefix without --selinux-policy")
 	case o.fromStdin || o.fromFile != "":
 		return o.checkoutMany(ctx, env, repo, args)
@@ -147,6 +149,9 @@ func readWord(r *bufio.Reader) (string, error) {
 }
 
 func (o *checkoutOptions) checkout(ctx context.Context, env *cli.Env, repo *ostreerepo.Repo, commit object.Checksum, subpath, dest string) error {
+	if o.composefs || o.composefsNoVerity {
+		return o.writeImage(ctx, env, repo, commit, subpath, dest)
+	}
 	opts, err := o.options(subpath)
 	if err != nil {
 		return err
@@ -176,6 +181,13 @@ func (o *checkoutOptions) options(subpath string) (checkout.Options, error) {
 	if skip != nil {
 		c.Skip = func(path string) bool { return (*skip)[path] }
 	}
+	if o.selinuxPolicy != "" {
+		policy, err := policyAt(o.selinuxPolicy)
+		if err != nil {
+			return c, fmt.Errorf("selinux-policy: %w", err)
+		}
+		c.ForceCopy, c.Label, c.LabelRoot = true, policy.Label, o.selinuxPrefix
+	}
 	return c, nil
 }
 
@@ -187,7 +199,7 @@ func (o *checkoutOptions) overwrite() (checkout.Overwrite, error) {
 		return 0, errors.New("Cannot specify both --union and --union-identical")
 	case o.unionAdd && o.unionIdentical:
 		return 0, errors.New("Cannot specify both --union-add and --union-identical")
-	case o.requireHardlinks && o.forceCopy:
+	case o.requireHardlinks && (o.forceCopy || o.selinuxPolicy != ""):
 		return 0, errors.New("Cannot specify both --require-hardlinks and --force-copy")
 	case o.unionIdentical && !o.requireHardlinks:
 		return 0, errors.New("--union-identical requires --require-hardlinks")

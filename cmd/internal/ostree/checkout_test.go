@@ -161,7 +161,7 @@ func TestCheckoutDefaultDestination(t *testing.T) {
 
 func TestCheckoutUnsupported(t *testing.T) {
 	newRepo(t, "archive")
-	for _, option := range []string{"--selinux-policy=/", "--composefs", "--composefs-noverity"} {
+	for _, option := range []string{"--selinux-policy=/"} {
 		o := ours(t, "", "checkout", "--repo=repo", option, "main", "dest")
 		if o.Code != 1 || !strings.HasSuffix(o.Error, ": not supported by this version") {
 			t.Errorf("%s: %v", option, o)

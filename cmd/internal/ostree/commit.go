@@ -42,9 +42,10 @@ type commitOptions struct {
 	skipUnchanged                   bool
 	statoverride, skipList          string
 	consume, table                  bool
-	sizes                           bool
+	sizes, composefs                bool
 	fsync, disableFsync             bool
 	timestamp                       string
+	selinux                         selinuxFlags
 	sign                            signFlags
 	gpg                             gpg.Signer
 }
@@ -81,15 +82,15 @@ func (o *commitOptions) flags(f *cli.Flags) {
 	f.Bool(&o.consume, "consume", "", "Delete directory trees while they are committed")
 	f.Bool(&o.table, "table-output", "", "Print what was written as KEY: VALUE lines")
 	f.Bool(&o.sizes, "generate-sizes", "", "Note the objects' sizes in the metadata (archive repositories)")
+	f.Bool(&o.composefs, "generate-composefs-metadata", "", "Note the fs-verity digest of the commit's composefs image in the metadata")
 	f.Bool(&o.disableFsync, "disable-fsync", "", "Do not wait for the disk")
 	f.Hide("disable-fsync")
 	f.Truth(&o.fsync, "fsync", "", "POLICY", "Whether to wait until the commit is on disk: true (default) or false")
 	f.String(&o.timestamp, "timestamp", "", "TIMESTAMP", "The commit's time: @SECONDS, a date, or words like \"2 days ago\"")
 	o.sign.flags(f, true)
 	gpgFlags(f, &o.gpg)
+	o.selinux.flags(f)
 	f.Progress()
-	f.Unsupported("selinux-policy=", "P/selinux-policy-from-base", "selinux-labeling-epoch=",
-		"generate-composefs-metadata")
 }
 
 func (o *commitOptions) run(ctx context.Context, env *cli.Env, args []string) error {
@@ -131,5 +132,5 @@ func (o *commitOptions) check() error {
 	case o.canonical && o.ownerGID > 0:
 		return errors.New("Cannot specify both --canonical-permissions and non-zero --owner-gid")
 	}
-	return nil
+	return o.selinux.check()
 }

@@ -1,6 +1,7 @@
 package ostree
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"slices"
@@ -9,6 +10,7 @@ import (
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/composefs"
 )
 
 // addMetadata collects what the command line says about the metadata: strings
@@ -95,9 +97,9 @@ func (c *committer) addDetached() error {
 }
 
 // addTreeMetadata adds the refs that the commit is bound to, and what is known
-// only when the tree is: the kernel and the objects' sizes. The tree is read from
-// repo, the view of the transaction.
-func (c *committer) addTreeMetadata(repo *ostreerepo.Repo) error {
+// only when the tree is: the kernel, the image's digest and the objects' sizes. The
+// tree is read from repo, the view of the transaction.
+func (c *committer) addTreeMetadata(ctx context.Context, repo *ostreerepo.Repo) error {
 	entries := entriesOf(c.commit.Metadata)
 	if !c.noBindings {
 		entries = append(entries, c.bindings()...)
@@ -110,6 +112,14 @@ func (c *committer) addTreeMetadata(repo *ostreerepo.Repo) error {
 		entries = gvariant.DictOrder(append(entries,
 			gvariant.Entry{Key: "ostree.bootable", Value: gvariant.NewBool(true)},
 			gvariant.Entry{Key: "ostree.linux", Value: gvariant.NewString(kernel)}))
+	}
+	if c.composefs {
+		digest, err := composefs.Digest(ctx, repo, c.commit.Tree, c.commit.Meta, composefs.Options{})
+		if err != nil {
+			return err
+		}
+		entry := gvariant.Entry{Key: composefs.DigestKey, Value: gvariant.NewBytes(digest[:])}
+		entries = gvariant.DictOrder(append(entries, entry))
 	}
 	if c.sizes {
 		sizes, err := repo.TreeSizes(c.commit.Tree, c.commit.Meta)

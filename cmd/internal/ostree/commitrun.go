@@ -171,7 +171,7 @@ func (c *committer) writeCommit(ctx context.Context, tx *ostreerepo.Tx) (err err
 		c.checksum = c.commit.Parent
 		return nil
 	}
-	if err := c.addTreeMetadata(tx.View()); err != nil {
+	if err := c.addTreeMetadata(ctx, tx.View()); err != nil {
 		return err
 	}
 	if c.checksum, err = tx.PutCommit(&c.commit); err != nil {

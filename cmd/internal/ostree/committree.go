@@ -78,6 +78,9 @@ func (c *committer) treeOptions(ctx context.Context) (err error) {
 	if t.SkipList, err = parseFile(c.skipList, tree.ParseSkipList); err != nil {
 		return err
 	}
+	if t.Label, err = c.label(); err != nil {
+		return err
+	}
 	isTar := func(s source) bool { return s.kind == "tar" }
 	if c.tarFilter != "" && slices.ContainsFunc(c.sources.list, isTar) {
 		if t.TarPathFilter, err = tree.ParsePathFilter(c.tarFilter); err != nil {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
@@ -57,13 +58,7 @@ func (o *fsckOptions) run(ctx context.Context, env *cli.Env, args []string) erro
 	}
 	report, err := repo.Fsck(ctx, o.FsckOptions)
 	meter.Done()
-	if missing := (*ostreerepo.NotFoundError)(nil); errors.As(err, &missing) {
-		env.Warnf("Object missing: %s", missing.Name)
-	}
-	if err != nil {
-		return err
-	}
-	return o.conclude(env, report)
+	return o.conclude(env, report, err)
 }
 
 // announcer prints each stage. The number of partial commits, which is known
@@ -113,9 +108,12 @@ func firstAndLast(env *cli.Env) func(done, total int64) {
 	}
 }
 
-// conclude writes what is wrong and returns it as an error.
-func (o *fsckOptions) conclude(env *cli.Env, report *ostreerepo.FsckReport) error {
-	failure := o.verdict(report)
+// conclude writes what is wrong and returns it as an error. What libostree has no
+// words for stands after its own, but before the last line.
+func (o *fsckOptions) conclude(env *cli.Env, report *ostreerepo.FsckReport, failure error) error {
+	if failure == nil {
+		failure = o.verdict(report)
+	}
 	if o.json {
 		return errors.Join(env.JSON(reportJSON(report)), failure)
 	}
@@ -131,9 +129,7 @@ func (o *fsckOptions) conclude(env *cli.Env, report *ostreerepo.FsckReport) erro
 		env.Warnf("Marking commit as partial: %s", commit)
 	}
 	for i := range report.Problems {
-		for _, use := range report.Problems[i].Uses {
-			env.Warnf("%s is used by %s", report.Problems[i].Object, useText(&use))
-		}
+		warnUses(env, &report.Problems[i])
 	}
 	if failure == nil {
 		env.Printf("object fsck of %d commits completed successfully - no errors found.\n", len(report.Commits))
@@ -154,37 +150,65 @@ func (o *fsckOptions) verdict(report *ostreerepo.FsckReport) error {
 	switch {
 	case len(report.Problems) > 0:
 		return errors.New("Repository corruption encountered")
-	case report.FsckPartial > 0:
-		return fmt.Errorf("%d partial commits from fsck-detected corruption", report.FsckPartial)
+	case len(report.FsckPartial) > 0:
+		return fmt.Errorf("%d partial commits from fsck-detected corruption", len(report.FsckPartial))
 	}
 	return nil
 }
 
+// problemText is libostree's line about an object. A commit that a ref names is looked
+// at before the commits are.
 func problemText(p *ostreerepo.FsckProblem) string {
 	commits := make([]string, len(p.Commits))
 	for i, c := range p.Commits {
 		commits[i] = c.String()
 	}
-	if p.Missing() {
-		return fmt.Sprintf("Object missing in commits %s: %s", strings.Join(commits, ", "), p.Object)
-	}
+	in := strings.Join(commits, ", ")
 	what := p.Object.String()
-	if p.Object.Type == object.TypeFile {
+	switch {
+	case p.Missing() && in == "":
+		return "Object missing: " + what
+	case p.Missing():
+		return fmt.Sprintf("Object missing in commits %s: %s", in, what)
+	case p.Object.Type == object.TypeFile:
 		what = "content object " + p.Object.Checksum.String()
 	}
-	return fmt.Sprintf("In commits %s: fsck %s: %s", strings.Join(commits, ", "), what, damage(p))
+	text := fmt.Sprintf("fsck %s: %s", what, damage(p))
+	if in != "" {
+		text = fmt.Sprintf("In commits %s: %s", in, text)
+	}
+	return text
 }
 
-// useText names the place of an object: by the refs of its commit, if it has any.
-func useText(u *ostreerepo.FsckUse) string {
-	commit := u.Commit.String()
-	if len(u.Refs) > 0 {
-		commit = strings.Join(u.Refs, ", ") + " (" + commit + ")"
+// warnUses names the refs and paths that use an object.
+func warnUses(env *cli.Env, p *ostreerepo.FsckProblem) {
+	for _, u := range p.Uses {
+		path := ""
+		if u.Path != "" {
+			path = ": " + u.Path
+		}
+		env.Warnf("%s is used by %s%s", p.Object, users(&u), path)
 	}
-	if u.Path == "" {
-		return commit
+	if p.MoreUses {
+		env.Warnf("%s is used at other paths too", p.Object)
 	}
-	return commit + ": " + u.Path
+	if p.DeleteErr != nil {
+		env.Warnf("%s can't be deleted: %v", p.Object, p.DeleteErr)
+	}
+}
+
+// users names the refs of the commits that have an object at a path, and how many
+// others have it there.
+func users(u *ostreerepo.FsckUse) string {
+	names := u.Refs
+	switch u.Unnamed {
+	case 0:
+	case 1:
+		names = append(names[:len(names):len(names)], "1 commit without a ref")
+	default:
+		names = append(names[:len(names):len(names)], fmt.Sprintf("%d commits without a ref", u.Unnamed))
+	}
+	return strings.Join(names, ", ")
 }
 
 // damage says what is wrong with an object, in libostree's words. The object
@@ -201,48 +225,59 @@ func damage(p *ostreerepo.FsckProblem) string {
 	return strings.TrimPrefix(text, p.Object.Type.String()+": ")
 }
 
-// jsonReport is fsck's report in JSON output.
+// jsonReport is fsck's report in JSON output. All lists are sorted.
 type jsonReport struct {
-	Commits        int               `json:"commits"`
-	PartialCommits int               `json:"partialCommits"`
-	Objects        int               `json:"objects"`
+	Commits        int               `json:"commits"` // verified
+	Objects        int               `json:"objects"` // of these commits
 	Problems       []jsonProblem     `json:"problems"`
-	MarkedPartial  []object.Checksum `json:"markedPartial"`
+	PartialCommits []jsonPartial     `json:"partialCommits"` // not verified
+	MarkedPartial  []object.Checksum `json:"markedPartial"`  // by this fsck
 	Tombstones     []object.Checksum `json:"tombstones"`
 }
 
+type jsonPartial struct {
+	Commit object.Checksum `json:"commit"`
+	Fsck   bool            `json:"fsck"` // marked by an earlier fsck
+}
+
 type jsonProblem struct {
-	Object  string            `json:"object"` // "CHECKSUM.TYPE"
-	Missing bool              `json:"missing"`
-	Commits []object.Checksum `json:"commits"`
-	Uses    []jsonUse         `json:"uses"` // no more than some hundred
-	Error   string            `json:"error"`
+	Object   string            `json:"object"` // "CHECKSUM.TYPE"
+	Type     string            `json:"type"`
+	Missing  bool              `json:"missing"` // else it is damaged
+	Error    string            `json:"error"`
+	Deleted  bool              `json:"deleted"`
+	Commits  []object.Checksum `json:"commits"`
+	Uses     []jsonUse         `json:"uses"`
+	MoreUses bool              `json:"moreUses"` // there are paths that uses leaves out
 }
 
 type jsonUse struct {
-	Commit object.Checksum `json:"commit"`
-	Refs   []string        `json:"refs"`
-	Path   string          `json:"path"` // "" for the commit itself
-}
-
-func usesJSON(uses []ostreerepo.FsckUse) []jsonUse {
-	list := []jsonUse{}
-	for _, u := range uses {
-		list = append(list, jsonUse{u.Commit, append([]string{}, u.Refs...), u.Path})
-	}
-	return list
+	Path    string   `json:"path"` // "" for the commit itself
+	Refs    []string `json:"refs"`
+	Commits int      `json:"commits"`
+	Unnamed int      `json:"unnamed"` // of the commits, those that no ref names
 }
 
 func reportJSON(r *ostreerepo.FsckReport) jsonReport {
 	j := jsonReport{
-		Commits: len(r.Commits), PartialCommits: r.Partial, Objects: r.Objects,
-		Problems: []jsonProblem{}, MarkedPartial: []object.Checksum{}, Tombstones: []object.Checksum{},
+		Commits: len(r.Commits), Objects: r.Objects, Problems: []jsonProblem{}, PartialCommits: []jsonPartial{},
+		MarkedPartial: list(r.Marked), Tombstones: list(r.Tombstones),
 	}
-	j.MarkedPartial = append(j.MarkedPartial, r.Marked...) // null would be a third kind of empty
-	j.Tombstones = append(j.Tombstones, r.Tombstones...)
+	for _, c := range r.Partial {
+		j.PartialCommits = append(j.PartialCommits, jsonPartial{c, slices.Contains(r.FsckPartial, c)})
+	}
 	for i := range r.Problems {
 		p := &r.Problems[i]
-		j.Problems = append(j.Problems, jsonProblem{p.Object.String(), p.Missing(), p.Commits, usesJSON(p.Uses), p.Err.Error()})
+		uses := []jsonUse{}
+		for _, u := range p.Uses {
+			uses = append(uses, jsonUse{u.Path, list(u.Refs), u.Commits, u.Unnamed})
+		}
+		j.Problems = append(j.Problems, jsonProblem{
+			p.Object.String(), p.Object.Type.String(), p.Missing(), p.Err.Error(), p.Deleted, list(p.Commits), uses, p.MoreUses,
+		})
 	}
 	return j
 }
+
+// list makes an empty list of none: null would be a third kind of empty.
+func list[T any](items []T) []T { return append([]T{}, items...) }

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"time"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
@@ -30,8 +29,7 @@ func pullLocalCommand() *cli.Command {
 
 type pullLocalOptions struct {
 	pull.Options
-	gpgVerify, gpgVerifySummary bool
-	requireDeltas, json         bool
+	gpgVerify, gpgVerifySummary, json bool
 }
 
 func (o *pullLocalOptions) flags(f *cli.Flags) {
@@ -41,14 +39,14 @@ func (o *pullLocalOptions) flags(f *cli.Flags) {
 	f.Bool(&o.PerObjectFsync, "per-object-fsync", "", "Wait for each object on its own")
 	f.Bool(&o.Untrusted, "untrusted", "", "Verify also objects that are linked or copied as they are")
 	f.Bool(&o.BareUserOnlyFiles, "bareuseronly-files", "", "Reject regular files with mode bits outside of 0775")
-	var deltas bool
-	f.Bool(&deltas, "disable-static-deltas", "", "Do not use static deltas; a local pull never does")
+	f.Bool(&o.RequireDeltas, "require-static-deltas", "", "Fail if there are no static deltas; where there are, they can't be applied yet")
+	var disable bool
+	f.Bool(&disable, "disable-static-deltas", "", "Do not use static deltas; a local pull never does")
 	f.Bool(&o.DisableVerifyBindings, "disable-verify-bindings", "", "Do not check that commits are bound to their refs")
 	f.Int(&o.Depth, "depth", "", "DEPTH", "Copy DEPTH parents too, -1 for all (default: 0)")
-	f.Progress()
 	f.Bool(&o.gpgVerify, "gpg-verify", "", "Verify the GPG signatures of commits with the keys of REMOTE")
 	f.Bool(&o.gpgVerifySummary, "gpg-verify-summary", "", "Verify the GPG signature of the summary with the keys of REMOTE")
-	f.Bool(&o.requireDeltas, "require-static-deltas", "", "Fail, as a local pull uses no static deltas")
+	f.Progress()
 	f.Bool(&o.json, "json", "", "Write the result as JSON")
 }
 
@@ -72,7 +70,7 @@ func (o *pullLocalOptions) run(ctx context.Context, env *cli.Env, args []string)
 	if o.Refs, err = refsToPull(src, args[1:]); err != nil {
 		return err
 	}
-	if err := o.checkTrust(repo, src); err != nil {
+	if err := o.verify(repo); err != nil {
 		return err
 	}
 	meter := env.Meter("pull-local", cli.Objects)
@@ -90,17 +88,9 @@ func (o *pullLocalOptions) run(ctx context.Context, env *cli.Env, args []string)
 	return nil
 }
 
-// checkTrust verifies the summary, and sees to the verification of commits. The
-// texts are libostree's.
-func (o *pullLocalOptions) checkTrust(repo, src *ostreerepo.Repo) error {
-	switch {
-	case o.requireDeltas && repo.Mode() == ostreerepo.ModeArchive:
-		return errors.New("Can't use static deltas in an archive repo")
-	case o.requireDeltas:
-		return errors.New("Static deltas required, but a local pull uses none")
-	case !o.gpgVerify && !o.gpgVerifySummary:
-		return nil
-	case o.Remote == "":
+// verify sees to the verification of signatures.
+func (o *pullLocalOptions) verify(repo *ostreerepo.Repo) error {
+	if (o.gpgVerify || o.gpgVerifySummary) && o.Remote == "" {
 		return errors.New("Must specify remote name to enable gpg verification")
 	}
 	if o.gpgVerify {
@@ -108,21 +98,12 @@ func (o *pullLocalOptions) checkTrust(repo, src *ostreerepo.Repo) error {
 			return gpg.VerifyCommit(repo, o.Remote, c, data, detached)
 		}
 	}
-	if !o.gpgVerifySummary {
-		return nil
+	if o.gpgVerifySummary {
+		o.VerifySummary = func(data []byte, signatures gvariant.Value) error {
+			return gpg.VerifySummary(repo, o.Remote, data, signatures)
+		}
 	}
-	data, err := src.Summary()
-	if errors.Is(err, fs.ErrNotExist) {
-		return errors.New("GPG verification enabled, but no summary found (use gpg-verify-summary=false in remote config to disable)")
-	}
-	if err != nil {
-		return err
-	}
-	signatures, err := src.SummarySignatures()
-	if err != nil {
-		return err
-	}
-	return gpg.VerifySummary(repo, o.Remote, data, signatures)
+	return nil
 }
 
 // refsToPull checks what the command line asks for, or lists the refs of src. Like

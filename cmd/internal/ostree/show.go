@@ -11,6 +11,7 @@ import (
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/format/openpgp"
+	"github.com/treenail/treenail/format/sign"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -222,7 +223,13 @@ func (o *showOptions) commit(env *cli.Env, repo *ostreerepo.Repo, c object.Check
 		return err
 	}
 	if o.json {
-		return env.JSON(shownJSON(c, commit, signatures))
+		metadata, _, err := repo.DetachedMetadata(c)
+		if err != nil {
+			return err
+		}
+		shown := shownJSON(c, commit, signatures)
+		shown.Engines = countSignatures(metadata)
+		return env.JSON(shown)
 	}
 	if err := writeCommit(env.Stdout, c, commit, o.dump()); err != nil {
 		return err
@@ -234,6 +241,7 @@ func (o *showOptions) commit(env *cli.Env, repo *ostreerepo.Repo, c object.Check
 type shownCommit struct {
 	jsonCommit
 	Signatures []openpgp.Signature `json:"gpgSignatures,omitempty"`
+	Engines    map[sign.Type]int   `json:"signatures,omitempty"` // how many, by engine
 }
 
 func shownJSON(c object.Checksum, commit *object.Commit, signatures *openpgp.Result) shownCommit {

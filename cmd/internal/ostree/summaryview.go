@@ -8,6 +8,7 @@ import (
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/format/openpgp"
+	"github.com/treenail/treenail/format/sign"
 	"github.com/treenail/treenail/format/summary"
 	"github.com/treenail/treenail/ostreerepo"
 )
@@ -133,6 +134,7 @@ type jsonSummary struct {
 	Signed   bool              `json:"signed"`
 
 	Signatures []openpgp.Signature `json:"gpgSignatures,omitempty"`
+	Engines    map[sign.Type]int   `json:"signatures,omitempty"` // how many, by engine
 }
 
 type jsonSummaryRef struct {
@@ -166,5 +168,10 @@ func summaryJSON(env *cli.Env, repo *ostreerepo.Repo, s *summary.Summary) error 
 	if result != nil {
 		out.Signatures = result.Signatures
 	}
+	signatures, err := repo.SummarySignatures()
+	if err != nil {
+		return err
+	}
+	out.Engines = countSignatures(signatures)
 	return env.JSON(out)
 }
