@@ -2,11 +2,9 @@ package sign
 
 import (
 	"bytes"
-	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"strings"
 )
 
 // Type is one of the engines.
@@ -34,10 +32,17 @@ func ParseType(name string) (Type, error) {
 // Key is the engine's key in dictionaries of signatures.
 func (t Type) Key() string { return "ostree.sign." + string(t) }
 
+// verifier reports whether a signature of data is right. An error says that it is
+// none at all.
+type verifier func(data, signature []byte) (bool, error)
+
+// signer makes a signature of data.
+type signer func(data []byte) ([]byte, error)
+
 // A PublicKey verifies signatures.
 type PublicKey struct {
 	raw    []byte // 32 bytes; DER; the text of a dummy
-	verify func(data, signature []byte) (bool, error)
+	verify verifier
 }
 
 // String is the key in hexadecimal.
@@ -46,156 +51,63 @@ func (k *PublicKey) String() string { return hex.EncodeToString(k.raw) }
 // Equal reports whether two keys are the same.
 func (k *PublicKey) Equal(other *PublicKey) bool { return bytes.Equal(k.raw, other.raw) }
 
-// A Signer signs data.
+// A Signer signs data with a secret key.
 type Signer struct {
-	Type Type
-	sign func(data []byte) ([]byte, error)
+	Type Type // the engine that the signatures are for
+	sign signer
 }
 
 // Sign returns the signature of data.
 func (s *Signer) Sign(data []byte) ([]byte, error) { return s.sign(data) }
 
 // ParsePublicKey reads a public key as it stands in a configuration or on a
-// command line: base64 of 32 bytes for ed25519 and of a SubjectPublicKeyInfo in
-// DER for spki; the text itself for dummy.
+// command line: base64 of 32 bytes for ed25519; of a SubjectPublicKeyInfo in DER for
+// spki, or that in PEM; the text itself for dummy.
+//
+// Keys of spki are Ed25519, Ed448, RSA, and ECDSA on the curves of NIST.
 func (t Type) ParsePublicKey(s string) (*PublicKey, error) {
-	raw, err := t.decode(s)
-	if err != nil {
-		return nil, fmt.Errorf("%s public key: %w", t, err)
+	k := new(PublicKey)
+	var err error
+	if k.raw, err = t.decode(s, isPublicLabel); err == nil {
+		k.verify, err = t.newVerifier(k.raw)
 	}
-	return t.newPublicKey(raw)
+	if err != nil {
+		return nil, fmt.Errorf("Invalid %s public key: %w", t, err) //nolint:staticcheck // libostree's text
+	}
+	return k, nil
 }
 
-func (t Type) newPublicKey(raw []byte) (*PublicKey, error) {
-	k := &PublicKey{raw: raw}
-	var err error
+func (t Type) newVerifier(raw []byte) (verifier, error) {
 	switch t {
 	case Ed25519:
-		k.verify, err = ed25519Verifier(raw)
+		return ed25519Verifier(raw)
 	case SPKI:
-		k.verify, err = spkiVerifier(raw)
-	default:
-		k.verify = func(_, signature []byte) (bool, error) { return bytes.Equal(signature, raw), nil }
+		return spkiVerifier(raw)
 	}
-	return k, err
+	return func(_, signature []byte) (bool, error) { return bytes.Equal(signature, raw), nil }, nil
 }
 
 // ParseSecretKey reads a secret key: base64 of 64 bytes, the seed and the public
-// key, for ed25519; of a PKCS #8 key in DER for spki, where PEM is taken too; the
-// text itself for dummy.
+// key, for ed25519; of a PKCS #8 key in DER for spki, or that in PEM, where OpenSSL's
+// older forms of RSA and EC keys are taken too; the text itself for dummy.
 func (t Type) ParseSecretKey(s string) (*Signer, error) {
-	raw, err := t.decode(s)
-	if err != nil {
-		return nil, fmt.Errorf("%s secret key: %w", t, err)
-	}
+	raw, err := t.decode(s, isSecretLabel)
 	signer := &Signer{Type: t}
+	if err == nil {
+		signer.sign, err = t.newSigner(raw)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("Invalid %s secret key: %w", t, err) //nolint:staticcheck // libostree's text
+	}
+	return signer, nil
+}
+
+func (t Type) newSigner(raw []byte) (signer, error) {
 	switch t {
 	case Ed25519:
-		signer.sign, err = ed25519Signer(raw)
+		return ed25519Signer(raw)
 	case SPKI:
-		signer.sign, err = spkiSigner(raw)
-	default:
-		signer.sign = func([]byte) ([]byte, error) { return raw, nil }
+		return spkiSigner(raw)
 	}
-	return signer, err
-}
-
-// decode turns a key's text into its bytes.
-func (t Type) decode(s string) ([]byte, error) {
-	if t == Dummy {
-		return []byte(s), nil
-	}
-	if block := pemBlock(s); t == SPKI && block != nil {
-		return block, nil
-	}
-	return base64.StdEncoding.DecodeString(strings.TrimSpace(s))
-}
-
-// ReadPublicKeys reads the keys of a key file: PEM blocks for spki, else one key a
-// line. Lines that are no keys are passed over.
-func (t Type) ReadPublicKeys(data []byte) []*PublicKey {
-	var keys []*PublicKey
-	for _, text := range t.split(string(data)) {
-		if key, err := t.ParsePublicKey(text); err == nil {
-			keys = append(keys, key)
-		}
-	}
-	return keys
-}
-
-// split takes a key file apart into the texts of its keys.
-func (t Type) split(s string) []string {
-	if t == SPKI && strings.Contains(s, pemBegin) {
-		return splitPEM(s)
-	}
-	return strings.FieldsFunc(s, func(r rune) bool { return r == '\n' || r == '\r' })
-}
-
-// ReadSecretKey reads the first key of a key file.
-func (t Type) ReadSecretKey(data []byte) (*Signer, error) {
-	texts := t.split(string(data))
-	if len(texts) == 0 {
-		return nil, fmt.Errorf("%s secret key: no key in the file", t)
-	}
-	return t.ParseSecretKey(texts[0])
-}
-
-// maxReported is how many keys an error names.
-const maxReported = 3
-
-// Verify looks for a signature by one of the keys that are not revoked. The
-// message says which key it was; the error is libostree's and says which were
-// tried.
-func (t Type) Verify(data []byte, signatures [][]byte, keys, revoked []*PublicKey) (message string, err error) {
-	if t == Dummy {
-		return verifyDummy(data, signatures, keys)
-	}
-	var tried []string
-	for _, signature := range signatures {
-		for _, key := range keys {
-			if isRevoked(key, revoked) {
-				continue
-			}
-			valid, err := key.verify(data, signature)
-			if err != nil {
-				return "", fmt.Errorf("%s: %w", t, err)
-			}
-			if valid {
-				return fmt.Sprintf("%s: Signature verified successfully with key '%s'", t, key), nil
-			}
-			tried = append(tried, fmt.Sprintf("key '%s'", key))
-		}
-	}
-	switch {
-	case len(tried) > maxReported:
-		return "", fmt.Errorf("%s: Signature couldn't be verified; tried %d keys", t, len(tried))
-	case len(tried) > 0:
-		return "", fmt.Errorf("%s: Signature couldn't be verified with: %s", t, strings.Join(tried, "; "))
-	}
-	return "", fmt.Errorf("%s: no signatures found", t)
-}
-
-func isRevoked(key *PublicKey, revoked []*PublicKey) bool {
-	for _, r := range revoked {
-		if key.Equal(r) {
-			return true
-		}
-	}
-	return false
-}
-
-// verifyDummy compares with the last key, since a dummy has but one.
-func verifyDummy(data []byte, signatures [][]byte, keys []*PublicKey) (string, error) {
-	if len(signatures) == 0 {
-		return "", errors.New("signature: dummy: no signatures")
-	}
-	for _, signature := range signatures {
-		if len(keys) == 0 {
-			break
-		}
-		if valid, _ := keys[len(keys)-1].verify(data, signature); valid {
-			return "dummy: Signature verified", nil
-		}
-	}
-	return "", fmt.Errorf("signature: dummy: incorrect signature %d", len(signatures)-1)
+	return func([]byte) ([]byte, error) { return raw, nil }, nil
 }

@@ -8,9 +8,9 @@ import (
 	"crypto/rsa"
 	"crypto/sha256"
 	"crypto/x509"
-	"encoding/pem"
 	"fmt"
-	"strings"
+
+	"github.com/cloudflare/circl/sign/ed448"
 )
 
 func checkLength(raw []byte, want int) error {
@@ -20,19 +20,21 @@ func checkLength(raw []byte, want int) error {
 	return nil
 }
 
-func ed25519Verifier(raw []byte) (func(data, signature []byte) (bool, error), error) {
+func ed25519Verifier(raw []byte) (verifier, error) {
 	if err := checkLength(raw, ed25519.PublicKeySize); err != nil {
 		return nil, err
 	}
 	return func(data, signature []byte) (bool, error) {
-		if len(signature) != ed25519.SignatureSize {
-			return false, fmt.Errorf("Ill-formed input: expected %d bytes, got %d bytes", ed25519.SignatureSize, len(signature)) //nolint:staticcheck // libostree's text
+		if err := checkLength(signature, ed25519.SignatureSize); err != nil {
+			return false, err
 		}
 		return ed25519.Verify(raw, data, signature), nil
 	}, nil
 }
 
-func ed25519Signer(raw []byte) (func([]byte) ([]byte, error), error) {
+// ed25519Signer needs the seed alone, but libostree's form of a secret key has the
+// public key behind it.
+func ed25519Signer(raw []byte) (signer, error) {
 	if err := checkLength(raw, ed25519.PrivateKeySize); err != nil {
 		return nil, err
 	}
@@ -40,17 +42,34 @@ func ed25519Signer(raw []byte) (func([]byte) ([]byte, error), error) {
 	return func(data []byte) ([]byte, error) { return ed25519.Sign(key, data), nil }, nil
 }
 
-// spkiVerifier verifies as OpenSSL's EVP_DigestVerify does without a digest named:
-// pure Ed25519, and SHA-256 with RSA (PKCS #1 v1.5) and ECDSA.
-func spkiVerifier(der []byte) (func(data, signature []byte) (bool, error), error) {
-	key, err := x509.ParsePKIXPublicKey(der)
+// checkRSA refuses keys that are too small for package rsa or too large for OpenSSL.
+func checkRSA(key *rsa.PublicKey) error {
+	switch bits := key.N.BitLen(); {
+	case bits < 1024:
+		return fmt.Errorf("an RSA key of %d bits is too weak", bits)
+	case bits > 16384:
+		return fmt.Errorf("an RSA key of %d bits is too large", bits)
+	}
+	return nil
+}
+
+// spkiVerifier verifies as OpenSSL's EVP_DigestVerify does when no digest is named:
+// Ed25519 and Ed448 over the data itself, RSA (PKCS #1 v1.5) and ECDSA over its
+// SHA-256.
+func spkiVerifier(der []byte) (verifier, error) {
+	key, err := parsePublic(der)
 	if err != nil {
-		return nil, fmt.Errorf("spki public key: %w", err)
+		return nil, err
 	}
 	switch key := key.(type) {
 	case ed25519.PublicKey:
 		return func(data, signature []byte) (bool, error) { return ed25519.Verify(key, data, signature), nil }, nil
+	case ed448.PublicKey:
+		return func(data, signature []byte) (bool, error) { return ed448.Verify(key, data, signature, ""), nil }, nil
 	case *rsa.PublicKey:
+		if err := checkRSA(key); err != nil {
+			return nil, err
+		}
 		return func(data, signature []byte) (bool, error) {
 			sum := sha256.Sum256(data)
 			return rsa.VerifyPKCS1v15(key, crypto.SHA256, sum[:], signature) == nil, nil
@@ -61,64 +80,70 @@ func spkiVerifier(der []byte) (func(data, signature []byte) (bool, error), error
 			return ecdsa.VerifyASN1(key, sum[:], signature), nil
 		}, nil
 	}
-	return nil, fmt.Errorf("spki public key: %T is not supported", key)
+	return nil, fmt.Errorf("%T is not supported", key)
 }
 
-func spkiSigner(der []byte) (func([]byte) ([]byte, error), error) {
-	key, err := parsePrivateKey(der)
+func spkiSigner(der []byte) (signer, error) {
+	key, err := parseSecret(der)
 	if err != nil {
-		return nil, fmt.Errorf("spki secret key: %w", err)
+		return nil, err
 	}
-	signer, ok := key.(crypto.Signer)
-	if !ok {
-		return nil, fmt.Errorf("spki secret key: %T cannot sign", key)
+	switch key := key.(type) {
+	case ed25519.PrivateKey:
+		return func(data []byte) ([]byte, error) { return ed25519.Sign(key, data), nil }, nil
+	case ed448.PrivateKey:
+		return func(data []byte) ([]byte, error) { return ed448.Sign(key, data, ""), nil }, nil
+	case *rsa.PrivateKey:
+		return digestSigner(key), checkRSA(&key.PublicKey)
+	case *ecdsa.PrivateKey:
+		return digestSigner(key), nil
 	}
-	if _, ok := key.(ed25519.PrivateKey); ok {
-		return func(data []byte) ([]byte, error) { return signer.Sign(rand.Reader, data, crypto.Hash(0)) }, nil
-	}
+	return nil, fmt.Errorf("%T is not supported", key)
+}
+
+func digestSigner(key crypto.Signer) signer {
 	return func(data []byte) ([]byte, error) {
 		sum := sha256.Sum256(data)
-		return signer.Sign(rand.Reader, sum[:], crypto.SHA256)
-	}, nil
+		return key.Sign(rand.Reader, sum[:], crypto.SHA256)
+	}
 }
 
-// parsePrivateKey reads any of the forms in which OpenSSL has secret keys.
-func parsePrivateKey(der []byte) (any, error) {
+func parsePublic(der []byte) (any, error) {
+	if raw, ok := ed448Key(ed448PublicPrefix, der, ed448.PublicKeySize); ok {
+		return ed448.PublicKey(raw), nil
+	}
+	return x509.ParsePKIXPublicKey(der)
+}
+
+// parseSecret reads PKCS #8, and what OpenSSL wrote before it.
+func parseSecret(der []byte) (any, error) {
+	if seed, ok := ed448Key(ed448SecretPrefix, der, ed448.SeedSize); ok {
+		return ed448.NewKeyFromSeed(seed), nil
+	}
 	key, err := x509.ParsePKCS8PrivateKey(der)
 	if err == nil {
 		return key, nil
 	}
-	if rsaKey, rsaErr := x509.ParsePKCS1PrivateKey(der); rsaErr == nil {
-		return rsaKey, nil
+	if key, err := x509.ParsePKCS1PrivateKey(der); err == nil {
+		return key, nil
 	}
-	if ecKey, ecErr := x509.ParseECPrivateKey(der); ecErr == nil {
-		return ecKey, nil
+	ec, ecErr := x509.ParseECPrivateKey(der)
+	if ecErr == nil {
+		return ec, nil
 	}
-	return nil, err
+	return nil, fmt.Errorf("as PKCS #8: %w; as an EC key: %w", err, ecErr)
 }
 
-const pemBegin = "-----BEGIN "
+// What comes before an Ed448 key in DER (RFC 8410), which has but one encoding: the
+// sequence, the algorithm 1.3.101.113, and the key's own tags.
+const (
+	ed448PublicPrefix = "\x30\x43\x30\x05\x06\x03\x2b\x65\x71\x03\x3a\x00"
+	ed448SecretPrefix = "\x30\x47\x02\x01\x00\x30\x05\x06\x03\x2b\x65\x71\x04\x3b\x04\x39"
+)
 
-// pemBlock returns what is in the PEM block that s is; nil when it is none.
-func pemBlock(s string) []byte {
-	if !strings.Contains(s, pemBegin) {
-		return nil
+func ed448Key(prefix string, der []byte, size int) ([]byte, bool) {
+	if len(der) != len(prefix)+size || string(der[:len(prefix)]) != prefix {
+		return nil, false
 	}
-	block, _ := pem.Decode([]byte(s))
-	if block == nil {
-		return nil
-	}
-	return block.Bytes
-}
-
-// splitPEM takes a file of PEM blocks apart.
-func splitPEM(s string) []string {
-	var blocks []string
-	for rest := []byte(s); ; {
-		var block *pem.Block
-		if block, rest = pem.Decode(rest); block == nil {
-			return blocks
-		}
-		blocks = append(blocks, string(pem.EncodeToMemory(block)))
-	}
+	return der[len(prefix):], true
 }

@@ -16,14 +16,19 @@ const (
 
 const signaturesType gvariant.Type = "aay"
 
+// maxSignatures bounds the memory that a dictionary from outside takes: an empty
+// signature is four bytes there and many times that here.
+const maxSignatures = 1 << 16
+
 // Signatures returns the signatures under key in a dictionary, which may be the
-// zero Value. ok is false when the key has none of the right type.
+// zero Value. ok is false when the key is not there or has another type, or more
+// than 65536 of them, which nobody makes in earnest.
 func Signatures(metadata gvariant.Value, key string) (signatures [][]byte, ok bool) {
 	if metadata.Type() == "" {
 		return nil, false
 	}
 	v, ok := metadata.Lookup(key)
-	if !ok || v.Type() != signaturesType {
+	if !ok || v.Type() != signaturesType || v.Len() > maxSignatures {
 		return nil, false
 	}
 	for i := range v.Len() {

@@ -13,6 +13,7 @@ import (
 	"encoding/pem"
 	"strings"
 	"testing"
+	"unicode/utf8"
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/sign"
@@ -56,8 +57,7 @@ func pairs(t testing.TB) []pair {
 	ok(t, err)
 	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	ok(t, err)
-	b64 := base64.StdEncoding.EncodeToString
-	all := []pair{{"ed25519", sign.Ed25519, b64(secret), b64(public)}, {"dummy", sign.Dummy, "word", "word"}}
+	all := []pair{{"ed25519", sign.Ed25519, b64(string(secret)), b64(string(public))}, {"dummy", sign.Dummy, "word", "word"}}
 	for name, key := range map[string]struct{ secret, public any }{
 		"ed25519": {secret, public}, "rsa": {rsaKey, &rsaKey.PublicKey}, "ecdsa": {ecKey, &ecKey.PublicKey},
 	} {
@@ -65,11 +65,13 @@ func pairs(t testing.TB) []pair {
 		ok(t, err)
 		p, err := x509.MarshalPKIXPublicKey(key.public)
 		ok(t, err)
-		all = append(all, pair{"spki " + name, sign.SPKI, b64(s), b64(p)},
+		all = append(all, pair{"spki " + name, sign.SPKI, b64(string(s)), b64(string(p))},
 			pair{"pem " + name, sign.SPKI, toPEM("PRIVATE KEY", s), toPEM("PUBLIC KEY", p)})
 	}
 	return all
 }
+
+func b64(raw string) string { return base64.StdEncoding.EncodeToString([]byte(raw)) }
 
 func toPEM(kind string, der []byte) string {
 	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
@@ -172,13 +174,95 @@ func TestReadPublicKeys(t *testing.T) {
 			want++
 		}
 	}
-	if got := sign.SPKI.ReadPublicKeys([]byte(file.String())); len(got) != want {
-		t.Errorf("%d keys of a PEM file, want %d", len(got), want)
+	if got, err := sign.SPKI.ReadPublicKeys([]byte(file.String())); len(got) != want {
+		t.Errorf("%d keys of a PEM file, want %d: %v", len(got), want, err)
 	}
 	public := base64.StdEncoding.EncodeToString(make([]byte, 32))
-	if got := sign.Ed25519.ReadPublicKeys([]byte("no key\n" + public + "\r\n\n" + public)); len(got) != 2 {
-		t.Errorf("%d keys of a list, want 2", len(got))
+	if got, err := sign.Ed25519.ReadPublicKeys([]byte("no key\n" + public + "\r\n\n" + public)); len(got) != 2 {
+		t.Errorf("%d keys of a list, want 2: %v", len(got), err)
 	}
+}
+
+func TestBadKeyFiles(t *testing.T) {
+	for _, c := range []struct {
+		typ        sign.Type
+		data       string
+		public     string
+		secretFile string
+	}{
+		{sign.Ed25519, "", "there are no keys in it", "there are no keys in it"},
+		{sign.Ed25519, "\n \n", "there are no keys in it", "there are no keys in it"},
+		{sign.Ed25519, "a\nb", "Invalid ed25519 public key: illegal base64", "key 1: Invalid ed25519 secret key: illegal base64"},
+		{sign.Ed25519, b64("short"), "Invalid ed25519 public key: Ill-formed input: expected 32 bytes, got 5 bytes", "key 1: Invalid ed25519 secret key: Ill-formed input: expected 64 bytes, got 5 bytes"},
+		{sign.SPKI, "-----BEGIN PUBLIC KEY-----\nAAAA\n", "there are no keys in it", "there are no keys in it"},
+		{sign.SPKI, toPEM("CERTIFICATE", []byte("x")), `Unexpected label "CERTIFICATE"`, `Unexpected label "CERTIFICATE"`},
+		{sign.SPKI, toPEM("PUBLIC KEY", []byte("x")), "asn1", `Unexpected label "PUBLIC KEY"`},
+		{sign.SPKI, "\x00\xff", "illegal base64", "illegal base64"},
+	} {
+		if keys, err := c.typ.ReadPublicKeys([]byte(c.data)); len(keys) > 0 || err == nil || !strings.Contains(err.Error(), c.public) {
+			t.Errorf("%s public %q: %v", c.typ, c.data, err)
+		}
+		if keys, err := c.typ.ReadSecretKeys([]byte(c.data)); len(keys) > 0 || err == nil || !strings.Contains(err.Error(), c.secretFile) {
+			t.Errorf("%s secret %q: %v", c.typ, c.data, err)
+		}
+	}
+}
+
+// As in libostree the key that was added last is tried first, and each key once.
+func TestOrderOfKeys(t *testing.T) {
+	data := []byte("a commit")
+	var keys []*sign.PublicKey
+	for _, seed := range []string{"1", "2", "1"} {
+		secret := ed25519.NewKeyFromSeed([]byte(strings.Repeat(seed, 32)))
+		key, err := sign.Ed25519.ParsePublicKey(" " + b64(string(secret[32:])) + "\n")
+		ok(t, err)
+		keys = append(keys, key)
+	}
+	_, err := sign.Ed25519.Verify(data, [][]byte{make([]byte, 64)}, keys, nil)
+	want := "ed25519: Signature couldn't be verified with: key '" + keys[1].String() + "'; key '" + keys[0].String() + "'"
+	if err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+	_, err = sign.Ed25519.Verify(data, [][]byte{make([]byte, 63)}, keys, nil)
+	if want := "Invalid signature: Ill-formed input: expected 64 bytes, got 63 bytes"; err == nil || err.Error() != want {
+		t.Errorf("%v, want %s", err, want)
+	}
+}
+
+// Memory stays in proportion to what a dictionary from outside is worth.
+func TestTooManySignatures(t *testing.T) {
+	v := gvariant.NewVardict(gvariant.Entry{Key: sign.KeyGPG, Value: gvariant.NewArray("ay", make([]gvariant.Value, 0)...)})
+	if got, ok := sign.Signatures(v, sign.KeyGPG); !ok || len(got) != 0 {
+		t.Errorf("an empty array: %q, %v", got, ok)
+	}
+	items := make([]gvariant.Value, 1<<16+1)
+	for i := range items {
+		items[i] = gvariant.NewBytes(nil)
+	}
+	v = gvariant.NewVardict(gvariant.Entry{Key: sign.KeyGPG, Value: gvariant.NewArray("ay", items...)})
+	if got, ok := sign.Signatures(v, sign.KeyGPG); ok {
+		t.Errorf("%d signatures", len(got))
+	}
+}
+
+func FuzzMetadata(f *testing.F) {
+	v := sign.Append(gvariant.NewVardict(), sign.KeyGPG, []byte("one"))
+	f.Add(v.Bytes(), sign.KeyGPG, []byte("two"))
+	f.Add(sign.Append(v, sign.KeyDummy, nil).Bytes(), sign.KeyDummy, []byte{})
+	f.Fuzz(func(t *testing.T, data []byte, key string, signature []byte) {
+		if !utf8.ValidString(key) || strings.Contains(key, "\x00") {
+			return
+		}
+		v := gvariant.FromBytes("a{sv}", data)
+		before, _ := sign.Signatures(v, key)
+		after, ok := sign.Signatures(sign.Append(v, key, signature), key)
+		if !ok || len(after) != len(before)+1 || !bytes.Equal(after[len(before)], signature) {
+			t.Errorf("%q and %q give %q, %v", before, signature, after, ok)
+		}
+		if _, ok := sign.Replace(v, key, nil).Lookup(key); ok {
+			t.Error("still there")
+		}
+	})
 }
 
 func FuzzKeys(f *testing.F) {
@@ -191,10 +275,16 @@ func FuzzKeys(f *testing.F) {
 		if err != nil {
 			return
 		}
-		keys := typ.ReadPublicKeys(data)
+		keys, err := typ.ReadPublicKeys(data)
+		if (err == nil) != (len(keys) > 0) {
+			t.Errorf("%d keys, and %v", len(keys), err)
+		}
 		typ.Verify(data, [][]byte{data, make([]byte, 64)}, keys, nil)
-		if s, err := typ.ReadSecretKey(data); err == nil {
-			s.Sign(data)
+		signers, _ := typ.ReadSecretKeys(data)
+		for _, s := range signers {
+			if _, err := s.Sign(data); err != nil {
+				t.Error(err)
+			}
 		}
 	})
 }

@@ -3,6 +3,7 @@ package signing_test
 import (
 	"context"
 	"encoding/base64"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -14,6 +15,7 @@ import (
 	"github.com/treenail/treenail/format/sign"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/signing"
+	"golang.org/x/sys/unix"
 )
 
 func ok(t testing.TB, err error) {
@@ -75,6 +77,15 @@ func ostree(t testing.TB, r *ostreerepo.Repo, args ...string) (string, error) {
 func TestLikeOstree(t *testing.T) {
 	ours, c := repo(t)
 	theirs, _ := repo(t)
+	var notes []gvariant.Entry
+	for i := range 40 { // enough for GLib's table to grow
+		notes = append(notes, gvariant.Entry{Key: fmt.Sprint("note", i*i), Value: gvariant.NewInt32(int32(i))})
+	}
+	for _, r := range []*ostreerepo.Repo{ours, theirs} {
+		ok(t, r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+			return tx.PutDetached(c, gvariant.NewVardict(notes...))
+		}))
+	}
 	for _, key := range []string{"one", "two"} {
 		ok(t, signing.Sign(context.Background(), ours, c, []*sign.Signer{signer(t, sign.Dummy, key)}))
 		if out, err := ostree(t, theirs, "sign", "--sign-type=dummy", "main", key); err != nil {
@@ -116,37 +127,62 @@ func TestDelete(t *testing.T) {
 	}
 }
 
-func TestKeysOfRemote(t *testing.T) {
-	r, _ := repo(t)
-	public := base64.StdEncoding.EncodeToString(make([]byte, 32))
-	file := filepath.Join(t.TempDir(), "keys")
-	ok(t, os.WriteFile(file, []byte(strings.Replace(public, "AA", "AB", 1)+"\n"), 0o644))
-	ok(t, r.AddRemote(ostreerepo.Remote{Name: "origin", URL: "http://example.com", Options: []ostreerepo.Option{
-		{Key: "verification-ed25519-key", Value: public}, {Key: "verification-ed25519-file", Value: file},
-		{Key: "verification-spki-key", Value: "junk"},
-	}}, ostreerepo.RefuseExisting))
-	k, err := signing.OfRemote(r, "origin", sign.Ed25519)
-	if err != nil || len(k.Trusted) != 2 {
-		t.Errorf("%v, %v", k, err)
-	}
-	if _, err := signing.OfRemote(r, "origin", sign.SPKI); err == nil || !strings.Contains(err.Error(), `remote "origin": verification-spki-key`) {
-		t.Errorf("a bad key: %v", err)
-	}
-}
-
 func TestSystemKeys(t *testing.T) {
 	dir := t.TempDir()
 	key := func(b byte) string { return base64.StdEncoding.EncodeToString(append(make([]byte, 31), b)) + "\n" }
-	ok(t, os.MkdirAll(dir+"/trusted.ed25519.d", 0o755))
+	ok(t, os.MkdirAll(dir+"/trusted.ed25519.d/folder", 0o755))
 	ok(t, os.WriteFile(dir+"/trusted.ed25519", []byte(key(1)+key(2)), 0o644))
 	ok(t, os.WriteFile(dir+"/trusted.ed25519.d/more", []byte(key(3)), 0o644))
+	ok(t, os.WriteFile(dir+"/trusted.ed25519.d/empty", nil, 0o644))
+	ok(t, os.Symlink("nowhere", dir+"/trusted.ed25519.d/link"))
+	ok(t, unix.Mkfifo(dir+"/trusted.ed25519.d/pipe", 0o644))
 	ok(t, os.WriteFile(dir+"/revoked.ed25519", []byte(key(1)), 0o644))
 	k := keys(t, sign.Ed25519)
 	ok(t, k.AddSystem(dir))
 	if len(k.Trusted) != 3 || len(k.Revoked) != 1 {
 		t.Errorf("%d trusted and %d revoked", len(k.Trusted), len(k.Revoked))
 	}
-	if err := keys(t, sign.SPKI).AddSystem(dir); err == nil {
-		t.Error("no keys are no error")
+	if err := keys(t, sign.SPKI).AddSystem(dir); err == nil || err.Error() != "signature: spki: no keys loaded" {
+		t.Error(err)
+	}
+}
+
+// A key that is revoked does not verify what it signed.
+func TestRevoked(t *testing.T) {
+	secret, public := pair("a")
+	r, c := repo(t)
+	ok(t, signing.Sign(context.Background(), r, c, []*sign.Signer{signer(t, sign.Ed25519, secret)}))
+	dir := t.TempDir()
+	ok(t, os.WriteFile(dir+"/trusted.ed25519", []byte(public), 0o644))
+	k := keys(t, sign.Ed25519)
+	ok(t, k.AddSystem(dir))
+	if message, err := k.Verify(r, c); err != nil || !strings.HasPrefix(message, "ed25519: Signature verified") {
+		t.Errorf("%q, %v", message, err)
+	}
+	ok(t, os.Mkdir(dir+"/revoked.ed25519.d", 0o755))
+	ok(t, os.WriteFile(dir+"/revoked.ed25519.d/a", []byte("junk\n"+public), 0o644))
+	k = keys(t, sign.Ed25519)
+	ok(t, k.AddSystem(dir))
+	if _, err := k.Verify(r, c); err == nil || err.Error() != "ed25519: no signatures found" {
+		t.Error(err)
+	}
+}
+
+func TestKeyFiles(t *testing.T) {
+	dir := t.TempDir()
+	big := filepath.Join(dir, "big")
+	ok(t, os.WriteFile(big, nil, 0o644))
+	ok(t, os.Truncate(big, 1<<40))
+	for path, want := range map[string]string{
+		dir:           "File object '" + dir + "' is not a regular file",
+		dir + "/none": "File object '" + dir + "/none' is not a regular file",
+		big:           "is larger than the limit of 16777216 bytes",
+	} {
+		if err := keys(t, sign.Ed25519).AddFile(path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: %v", path, err)
+		}
+		if _, err := signing.ReadSigners(sign.Ed25519, path); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s, secret: %v", path, err)
+		}
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"os"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
+	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/format/sign"
 	"github.com/treenail/treenail/ostreerepo"
@@ -20,8 +21,9 @@ func signCommand() *cli.Command {
 		Summary: "Sign a commit, or verify its signatures",
 		Details: "A KEY-ID is a secret key to sign with, or with --verify or --delete a public\n" +
 			"one: base64, or PEM for spki.",
-		Flags: o.flags,
-		Run:   o.run,
+		Flags:    o.flags,
+		Run:      o.run,
+		Complete: completeRefs,
 	}
 }
 
@@ -37,7 +39,7 @@ func (o *signOptions) flags(f *cli.Flags) {
 	f.Bool(&o.verify, "verify", "", "Verify signatures")
 	f.String(&o.signType, "sign-type", "s", "NAME", "Type of the signature: ed25519 (default), spki or dummy")
 	f.String(&o.keysFile, "keys-file", "", "NAME", "Read keys from a file")
-	f.String(&o.keysDir, "keys-dir", "", "NAME", "Take this directory for the system's, with its trusted and revoked keys")
+	f.String(&o.keysDir, "keys-dir", "", "NAME", "With --verify, the trusted and revoked keys of this directory instead of the system's")
 }
 
 func (o *signOptions) run(ctx context.Context, env *cli.Env, args []string) error {
@@ -46,11 +48,8 @@ func (o *signOptions) run(ctx context.Context, env *cli.Env, args []string) erro
 		return err
 	}
 	defer repo.Close()
-	switch {
-	case len(args) == 0:
-		return cli.Usagef("Need a COMMIT to sign or verify")
-	case !o.verify && len(args) == 1 && o.keysFile == "":
-		return cli.Usagef("Need at least one KEY-ID to sign with")
+	if err := o.check(args); err != nil {
+		return err
 	}
 	c, err := repo.Resolve(args[0])
 	if err != nil {
@@ -58,7 +57,7 @@ func (o *signOptions) run(ctx context.Context, env *cli.Env, args []string) erro
 	}
 	t, err := signType(o.signType)
 	switch {
-	case o.verify && errors.Is(err, errDummy):
+	case o.verify && errors.Is(err, signing.ErrDummy):
 		return errNoValid
 	case err != nil:
 		return err
@@ -74,29 +73,42 @@ func (o *signOptions) run(ctx context.Context, env *cli.Env, args []string) erro
 	return signing.Sign(ctx, repo, c, signers)
 }
 
-// libostree's texts.
-var (
-	errDummy   = errors.New("dummy signature type is only for ostree testing")
-	errNoValid = errors.New("No valid signatures found")
-)
+func (o *signOptions) check(args []string) error {
+	switch {
+	case len(args) == 0:
+		return cli.Usagef("Need a COMMIT to sign or verify")
+	case o.verify && o.remove:
+		return cli.Usagef("Can only specify one of --verify and --delete")
+	case o.keysDir != "" && (!o.verify || o.keysFile != "" || len(args) > 1):
+		return cli.Usagef("--keys-dir is for --verify without any other keys")
+	case !o.verify && len(args) == 1 && o.keysFile == "":
+		return cli.Usagef("Need at least one KEY-ID to sign with")
+	}
+	return nil
+}
+
+// errNoValid is libostree's text.
+var errNoValid = errors.New("No valid signatures found")
 
 // signType reads the name of an engine. The dummy, which proves nothing, has to be
 // enabled.
 func signType(name string) (sign.Type, error) {
 	t, err := sign.ParseType(name)
-	if err == nil && t == sign.Dummy && os.Getenv("OSTREE_DUMMY_SIGN_ENABLED") != "1" {
-		err = errDummy
+	if err == nil && t == sign.Dummy && !dummyEnabled() {
+		err = signing.ErrDummy
 	}
 	return t, err
 }
+
+func dummyEnabled() bool { return os.Getenv("OSTREE_DUMMY_SIGN_ENABLED") == "1" }
 
 func (o *signOptions) signers(t sign.Type, keys []string) ([]*sign.Signer, error) {
 	signers, err := parseSigners(t, keys)
 	if err != nil || o.keysFile == "" {
 		return signers, err
 	}
-	s, err := readSigner(t, o.keysFile)
-	return append(signers, s), err
+	more, err := signing.ReadSigners(t, o.keysFile)
+	return append(signers, more...), err
 }
 
 func parseSigners(t sign.Type, keys []string) ([]*sign.Signer, error) {
@@ -111,62 +123,37 @@ func parseSigners(t sign.Type, keys []string) ([]*sign.Signer, error) {
 	return signers, nil
 }
 
-func readSigner(t sign.Type, path string) (*sign.Signer, error) {
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	s, err := t.ReadSecretKey(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
-	}
-	return s, nil
-}
-
-// verifyCommit tries each of the keys, then those of the file or directory. Without
-// any of them the system's keys count.
+// verifyCommit tries each of the keys, then those of the file. Without any of them
+// the keys of the directory count, or of the system.
 func (o *signOptions) verifyCommit(env *cli.Env, repo *ostreerepo.Repo, c object.Checksum, t sign.Type, keys []string) error {
-	var last error
-	try := func(k *signing.Keys) bool {
-		message, err := k.Verify(repo, c)
-		if err == nil {
-			env.Println(message)
-		}
-		last = err
-		return err == nil
-	}
+	failed := errNoValid
 	for _, key := range keys {
 		k := &signing.Keys{Type: t}
-		if err := k.Add(key); err != nil {
-			return err
-		}
-		if try(k) {
+		if err := k.Add(key); err != nil { // as in libostree the others may still do
+			failed = fmt.Errorf("%w: %w", errNoValid, err)
+		} else if message, err := k.Verify(repo, c); err == nil {
+			env.Println(message)
 			return nil
 		}
 	}
-	if o.keysFile != "" || o.keysDir != "" || len(keys) == 0 {
-		k := &signing.Keys{Type: t}
-		if err := o.load(k); err != nil {
-			return err
-		}
-		if try(k) {
-			return nil
-		}
-		return last
+	k := &signing.Keys{Type: t}
+	var err error
+	switch {
+	case o.keysFile != "":
+		err = k.AddFile(o.keysFile)
+	case len(keys) == 0:
+		err = k.AddSystem(o.keysDir)
+	default:
+		return failed
 	}
-	return errNoValid
-}
-
-func (o *signOptions) load(k *signing.Keys) error {
-	if o.keysFile != "" {
-		if err := k.AddFile(o.keysFile); err != nil {
-			return err
-		}
+	if err != nil {
+		return err
 	}
-	if o.keysDir != "" || o.keysFile == "" {
-		return k.AddSystem(o.keysDir)
+	message, err := k.Verify(repo, c)
+	if err == nil {
+		env.Println(message)
 	}
-	return nil
+	return err
 }
 
 func (o *signOptions) deleteSignatures(ctx context.Context, env *cli.Env, repo *ostreerepo.Repo, c object.Checksum, t sign.Type, keys []string) error {
@@ -186,6 +173,17 @@ func (o *signOptions) deleteSignatures(ctx context.Context, env *cli.Env, repo *
 		env.Printf("Signatures deleted: %d\n", n)
 	}
 	return err
+}
+
+// countSignatures is how many signatures of each engine a dictionary has.
+func countSignatures(metadata gvariant.Value) map[sign.Type]int {
+	counts := map[sign.Type]int{}
+	for _, t := range sign.Types {
+		if signatures, _ := sign.Signatures(metadata, t.Key()); len(signatures) > 0 {
+			counts[t] = len(signatures)
+		}
+	}
+	return counts
 }
 
 // signFlags are the options with which commit and summary sign.
@@ -214,13 +212,15 @@ func (o *signFlags) signers() ([]*sign.Signer, error) {
 		return nil, err
 	}
 	signers, err := parseSigners(t, o.keys)
+	if err != nil {
+		return nil, err
+	}
 	for _, path := range o.files {
+		keys, err := signing.ReadSigners(t, path)
 		if err != nil {
 			return nil, err
 		}
-		var s *sign.Signer
-		s, err = readSigner(t, path)
-		signers = append(signers, s)
+		signers = append(signers, keys[0]) // a file is one key here
 	}
-	return signers, err
+	return signers, nil
 }
