@@ -41,12 +41,16 @@ type archiveEntry struct {
 //
 // Every error names the entry, or the one before, when there is any.
 func (t *Tree) AddTar(ctx context.Context, r io.Reader) error {
+	return t.addArchive(ctx, r, nil)
+}
+
+func (t *Tree) addArchive(ctx context.Context, r io.Reader, l *Layer) error {
 	in, err := decompress(ctxReader{ctx, r})
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	a := &archive{t: t, pool: newPool(ctx), links: map[string]*linkGroup{}, linkAt: map[string]*linkGroup{}}
+	a := &archive{t: t, layer: l, pool: newPool(ctx), links: map[string]*linkGroup{}, linkAt: map[string]*linkGroup{}}
 	a.in, err = openArchive(in)
 	if err == nil {
 		err = a.entries()
@@ -71,6 +75,8 @@ type archive struct {
 	pool *pool
 	in   archiveReader
 	last string // path of the entry before
+
+	layer *Layer // nil: an ordinary archive
 
 	links  map[string]*linkGroup // by target
 	linkAt map[string]*linkGroup // by the path of the link
@@ -133,19 +139,27 @@ func (a *archive) entry(e *archiveEntry) error {
 		_, err := a.file(parent, path, e, h)
 		return err
 	}
-	return fmt.Errorf("Unsupported file type for path \"%s\"", strings.Join(path, "/")) //nolint:staticcheck // libostree's text
+	return a.special(strings.Join(path, "/"))
+}
+
+// special decides about what a repository cannot hold.
+func (a *archive) special(path string) error {
+	if a.layer != nil && a.layer.Special != nil {
+		return a.layer.Special(path)
+	}
+	return fmt.Errorf("Unsupported file type for path \"%s\"", path) //nolint:staticcheck // libostree's text
 }
 
 func (a *archive) dir(parent *dir, path []string, h object.FileHeader) error {
 	d := parent
 	if len(path) > 0 {
 		var err error
-		if d, err = parent.subdir(path[len(path)-1]); err != nil {
+		if d, err = a.subdir(parent, path[len(path)-1]); err != nil {
 			return err
 		}
 	}
 	meta, err := a.t.putDirMeta(h)
-	d.meta = meta
+	d.meta, d.implied = meta, false
 	return err
 }
 
@@ -156,7 +170,7 @@ func (a *archive) file(parent *dir, path []string, e *archiveEntry, h object.Fil
 		return nil, errRoot
 	}
 	f := &file{}
-	if err := parent.setFile(path[len(path)-1], f); err != nil {
+	if err := a.setFile(parent, path[len(path)-1], f); err != nil {
 		return nil, err
 	}
 	return f, a.store(f, e, h)

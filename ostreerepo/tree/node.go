@@ -16,10 +16,11 @@ type file struct{ sum object.Checksum }
 // dir is a directory of the tree. One that comes from a commit begins as the
 // checksum of its dirtree and is loaded when something below it is looked at.
 type dir struct {
-	meta   object.Checksum // zero: not known yet
-	stored object.Checksum // the dirtree that holds the contents; zero: the maps do
-	files  map[string]*file
-	dirs   map[string]*dir
+	meta    object.Checksum // zero: not known yet
+	implied bool            // a layer has something below it, but no entry for it
+	stored  object.Checksum // the dirtree that holds the contents; zero: the maps do
+	files   map[string]*file
+	dirs    map[string]*dir
 }
 
 // maxPath is the length in bytes up to which paths are taken. The kernel takes no
