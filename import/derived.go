@@ -123,9 +123,9 @@ func (p *pull) derived(ctx context.Context, l *Layer, below *below) error {
 	defer in.Close()
 	var dropped map[string]int
 	var special []string
-	err = p.repo.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+	err = p.exactly(ctx, l, func(tx *ostreerepo.Tx, rec *recording) error {
 		t := tree.New(tx, tree.Options{})
-		err := t.AddLayer(ctx, in, tree.Layer{Rename: renameEtc, Lower: below.file, Special: p.special(&special)})
+		rec.bodies, err = t.AddLayer(ctx, in, tree.Layer{Rename: renameEtc, Lower: below.file, Special: p.special(&special), Record: rec})
 		if err != nil {
 			return err
 		}

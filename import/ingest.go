@@ -50,6 +50,9 @@ type intake struct {
 	tx       *ostreerepo.Tx
 	stored   sync.WaitGroup    // of what is with workers
 	contents []object.Checksum // the content objects in the layer, in its order
+	bodies   []object.Checksum // those that have a body
+
+	rec ostreetar.Recorder // may be nil
 }
 
 // job is an object for a worker.
@@ -114,6 +117,9 @@ func (in *ingest) work() error {
 // not fail with a worker.
 func (in *ingest) layer(ctx context.Context, to *intake) error {
 	err := withLayer(ctx, in.src, to.Layer, func(r *ostreetar.Reader) error {
+		if to.rec != nil {
+			r.Record(to.rec)
+		}
 		if to.Kind == KindOSTree {
 			if err := in.readCommit(to.tx, r); err != nil {
 				return err
@@ -177,6 +183,9 @@ func (in *ingest) take(ctx context.Context, to *intake, item ostreetar.Item) err
 	}
 	if item.Name.Type == object.TypeFile {
 		to.contents = append(to.contents, item.Name.Checksum)
+		if item.Size > 0 {
+			to.bodies = append(to.bodies, item.Name.Checksum)
+		}
 	}
 	if item.Size > maxBuffered || len(item.Data) > maxBuffered {
 		return in.store(to.tx, item)

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"slices"
 	"sync"
 	"time"
 
@@ -21,6 +20,7 @@ import (
 type PullOptions struct {
 	Platform    oci.Platform // which image of an index; zero: Linux on this architecture
 	DropSpecial bool         // leave out devices, fifos and sockets, instead of failing
+	KeepBlobs   bool         // keep the layers also as they are stored in the image
 
 	// Progress, if not nil, hears how many bytes of the layers that are fetched
 	// were fetched, as stored in the image, and how many there are. One goroutine
@@ -56,7 +56,7 @@ func Pull(ctx context.Context, src oci.Source, r *ostreerepo.Repo, ref oci.Refer
 	if err != nil {
 		return nil, imageError(img, err)
 	}
-	p := &pull{PullOptions: o, src: src, repo: r, img: img, plan: plan, result: &PullResult{Digest: img.Digest, Filtered: map[string]int{}}}
+	p := &pull{PullOptions: o, src: newCopySource(src, r, o.KeepBlobs), repo: r, img: img, plan: plan, result: &PullResult{Digest: img.Digest, Filtered: map[string]int{}}}
 	if there, err := p.alreadyThere(ImageRef(ref)); there || err != nil {
 		return p.result, err
 	}
@@ -69,7 +69,7 @@ func Pull(ctx context.Context, src oci.Source, r *ostreerepo.Repo, ref oci.Refer
 // pull is one Pull.
 type pull struct {
 	PullOptions
-	src    oci.Source
+	src    *copySource
 	repo   *ostreerepo.Repo
 	img    *oci.Image
 	plan   *Plan
@@ -109,7 +109,7 @@ func (p *pull) run(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	p.src = meteredSource{p.src, &meter{report: p.Progress, total: sizeOf(base) + sizeOf(derived)}}
+	p.src.Source = meteredSource{p.src.Source, &meter{report: p.Progress, total: sizeOf(base) + sizeOf(derived)}}
 	if err := p.pullBase(ctx, base); err != nil {
 		return err
 	}
@@ -152,6 +152,9 @@ func (p *pull) publish(ctx context.Context, ref string) error {
 			return err
 		}
 		p.result.Commit = c
+		if err := putExactImage(tx, p.img); err != nil {
+			return err
+		}
 		return tx.SetRef(ref, c)
 	})
 }
@@ -163,11 +166,12 @@ func (p *pull) pullBase(ctx context.Context, missing []Layer) error {
 	}
 	in := newIngest(p.src, p.plan.Commit)
 	err := in.layers(ctx, missing, func(ctx context.Context, l *Layer) error {
-		return p.repo.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
-			to := &intake{Layer: l, tx: tx}
+		return p.exactly(ctx, l, func(tx *ostreerepo.Tx, rec *recording) error {
+			to := &intake{Layer: l, tx: tx, rec: rec}
 			if err := in.layer(ctx, to); err != nil {
 				return err
 			}
+			rec.bodies = to.bodies
 			return in.publishLayer(to)
 		})
 	})
@@ -215,19 +219,13 @@ func (p *pull) completeBase(ctx context.Context, v *inventory) error {
 	})
 }
 
-// putObjectSet stores the commit that holds a chunk: a directory of the objects,
-// under the names of their checksums.
+// putObjectSet stores the commit that holds a chunk: a directory of its objects.
 func putObjectSet(tx *ostreerepo.Tx, contents []object.Checksum) (object.Checksum, error) {
-	slices.SortFunc(contents, object.Checksum.Compare)
-	set := &object.DirTree{}
-	for _, c := range slices.Compact(contents) {
-		set.Files = append(set.Files, object.FileEntry{Name: c.String(), Checksum: c})
-	}
-	dir, err := tx.PutMetadata(object.TypeDirTree, set.Encode())
+	dir, err := putObjects(tx, contents)
 	if err != nil {
 		return dir, err
 	}
-	meta, err := tx.PutMetadata(object.TypeDirMeta, object.DirMeta{Mode: object.ModeDir | 0o755}.Encode())
+	meta, err := putPlainMeta(tx)
 	if err != nil {
 		return meta, err
 	}

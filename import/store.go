@@ -75,6 +75,20 @@ func Find(r *ostreerepo.Repo, image oci.Reference) (*Stored, error) {
 	return s, nil
 }
 
+// FindDigest reads what is stored of the image with a manifest's digest.
+func FindDigest(r *ostreerepo.Repo, d oci.Digest) (*Stored, error) {
+	images, err := References(r)
+	if err != nil {
+		return nil, err
+	}
+	for _, image := range images {
+		if s, err := Find(r, image); err == nil && s.Digest == d {
+			return s, nil
+		}
+	}
+	return nil, fmt.Errorf("no image in the repository has the digest %s", d)
+}
+
 // stored reads the commit of an image.
 func stored(r *ostreerepo.Repo, c object.Checksum) (*Stored, error) {
 	commit, err := r.Commit(c)
@@ -170,13 +184,16 @@ func PruneLayers(ctx context.Context, r *ostreerepo.Repo) (removed int, broken [
 	}
 	err = r.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
 		for _, ref := range refs {
-			if !strings.HasPrefix(ref.Name, blobPrefix) || used[ref.Name] {
+			layer := strings.HasPrefix(ref.Name, blobPrefix)
+			if used[ref.Name] || !layer && !strings.HasPrefix(ref.Name, exactPrefix) {
 				continue
 			}
 			if err := tx.RemoveRef(ref.Name); err != nil {
 				return err
 			}
-			removed++
+			if layer {
+				removed++
+			}
 		}
 		return nil
 	})
@@ -196,8 +213,10 @@ func useLayers(r *ostreerepo.Repo, ref ostreerepo.Ref, used map[string]bool) err
 	if err != nil {
 		return fmt.Errorf("ref %s: %w", ref.Name, err)
 	}
+	used[exactImageRef(s.Digest)] = true
 	for _, l := range s.Manifest.Layers {
 		used[BlobRef(l.Digest)] = true
+		used[exactLayerRef(l.Digest)] = true
 	}
 	return nil
 }

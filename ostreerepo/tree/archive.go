@@ -27,6 +27,7 @@ type archiveEntry struct {
 	header object.FileHeader // of any type; of a hard link only owner and permissions matter
 	link   string            // the entry it is a hard link to; "" when it is none
 	size   int64             // of the body, in bytes
+	sparse bool              // the archive has the body without its holes
 }
 
 // AddTar lays an archive over the tree: tar in any of its formats, or cpio (newc,
@@ -41,20 +42,25 @@ type archiveEntry struct {
 //
 // Every error names the entry, or the one before, when there is any.
 func (t *Tree) AddTar(ctx context.Context, r io.Reader) error {
-	return t.addArchive(ctx, r, nil)
-}
-
-func (t *Tree) addArchive(ctx context.Context, r io.Reader, l *Layer) error {
 	in, err := decompress(ctxReader{ctx, r})
 	if err != nil {
 		return err
 	}
 	defer in.Close()
-	a := &archive{t: t, layer: l, pool: newPool(ctx), links: map[string]*linkGroup{}, linkAt: map[string]*linkGroup{}}
-	a.in, err = openArchive(in)
-	if err == nil {
-		err = a.entries()
+	format, err := openArchive(in)
+	if err != nil {
+		return err
 	}
+	return t.newArchive(ctx, format, nil).run(in)
+}
+
+func (t *Tree) newArchive(ctx context.Context, in archiveReader, l *Layer) *archive {
+	return &archive{t: t, in: in, layer: l, pool: newPool(ctx), links: map[string]*linkGroup{}, linkAt: map[string]*linkGroup{}}
+}
+
+// run reads the archive, and then the rest of what it is read from.
+func (a *archive) run(in io.Reader) error {
+	err := a.entries()
 	if err == nil {
 		err = drain(in)
 	}
@@ -76,7 +82,8 @@ type archive struct {
 	in   archiveReader
 	last string // path of the entry before
 
-	layer *Layer // nil: an ordinary archive
+	layer  *Layer  // nil: an ordinary archive
+	bodies []*file // that the layer's Recorder was told of
 
 	links  map[string]*linkGroup // by target
 	linkAt map[string]*linkGroup // by the path of the link
@@ -186,6 +193,7 @@ func (a *archive) store(f *file, e *archiveEntry, h object.FileHeader) error {
 	if h.IsSymlink() {
 		return a.pool.do(func() error { return a.put(f, e, h, 0, nil) })
 	}
+	a.record(f, e)
 	body := ctxReader{a.pool.ctx, a.in}
 	if e.size > maxBuffered {
 		return a.t.put(f, h, e.size, body)

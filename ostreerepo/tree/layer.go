@@ -20,6 +20,16 @@ type Layer struct {
 	// Lower finds the file that the layers below have at a path, for hard links
 	// that lead there. Nil: there is nothing below.
 	Lower func(path string) (object.Checksum, bool)
+	// Record is given the tar as it is read, with a call of Payload before each
+	// body, which becomes the body of a content object; nil: nobody is.
+	Record Recorder
+}
+
+// A Recorder is given all bytes of a tar in their order. Payload says that the
+// next size bytes are the body of an entry.
+type Recorder interface {
+	io.Writer
+	Payload(name string, size int64)
 }
 
 func (l *Layer) rename(path []string) []string {
@@ -34,13 +44,27 @@ func (l *Layer) rename(path []string) []string {
 // file and the reverse. Directories that no entry describes are made with the
 // mode 0755 and the owner 0:0. Whiteouts stay the files that they are; AddOverlay
 // acts on them.
-func (t *Tree) AddLayer(ctx context.Context, r io.Reader, l Layer) error {
+//
+// It returns the content objects that hold the bodies for which Payload was
+// called, in that order.
+func (t *Tree) AddLayer(ctx context.Context, r io.Reader, l Layer) (bodies []object.Checksum, err error) {
 	if t.root.meta.IsZero() {
 		if err := t.imply(t.root); err != nil {
-			return err
+			return nil, err
 		}
 	}
-	return t.addArchive(ctx, r, &l)
+	in := io.Reader(ctxReader{ctx, r})
+	if l.Record != nil {
+		in = io.TeeReader(in, l.Record)
+	}
+	a := t.newArchive(ctx, newTarReader(in), &l)
+	if err := a.run(in); err != nil {
+		return nil, err
+	}
+	for _, f := range a.bodies {
+		bodies = append(bodies, f.sum)
+	}
+	return bodies, nil
 }
 
 // imply makes d a directory that no entry describes.
@@ -69,6 +93,15 @@ func (a *archive) implyParents(path []string) (d *dir, err error) {
 		}
 	}
 	return d, nil
+}
+
+// record tells the Recorder of the body of an entry, which becomes that of f. Of a
+// sparse file the tar has another form.
+func (a *archive) record(f *file, e *archiveEntry) {
+	if a.layer != nil && a.layer.Record != nil && e.size > 0 && !e.sparse {
+		a.layer.Record.Payload(e.path, e.size)
+		a.bodies = append(a.bodies, f)
+	}
 }
 
 // setFile puts a file in a directory. In a layer it replaces what is there.

@@ -35,6 +35,7 @@ func (o *pullOptions) flags(f *cli.Flags) {
 	o.access.flags(f)
 	platformFlags(f, &o.Platform)
 	f.Bool(&o.DropSpecial, "skip-special-files", "", "Leave out devices, fifos and sockets, which a repository cannot hold")
+	f.Bool(&o.KeepBlobs, "keep-blobs", "", "Keep the layers also compressed as they are, for an exact push whoever made them")
 	f.Bool(&o.quiet, "quiet", "", "Show no progress")
 	f.Bool(&o.json, "json", "", "Write the result as JSON")
 	f.Progress()
