@@ -1,8 +1,10 @@
 package ostreerepo
 
 import (
+	"errors"
 	"fmt"
 	"io"
+	"math"
 	"os"
 	"regexp"
 	"strconv"
@@ -33,7 +35,13 @@ type settings struct {
 	autoSummary       bool
 	noDeltasInSummary bool
 	uncompressedCache bool
+	addToRemotesDir   bool
+	fsverity          tristate
+	payloadThreshold  int64 // bytes; payload links are made for files of at least this size
 }
+
+// noPayloadLinks is the threshold that no file reaches.
+const noPayloadLinks = math.MaxInt64
 
 // maxConfigSize bounds the config file, in bytes.
 const maxConfigSize = 8 << 20
@@ -65,7 +73,7 @@ func (r *Repo) loadConfig() error {
 		return err
 	}
 	r.config, r.settings = config, s
-	return nil
+	return r.loadRemotes()
 }
 
 func parseSettings(c *keyfile.File) (settings, error) {
@@ -79,12 +87,16 @@ func parseSettings(c *keyfile.File) (settings, error) {
 		locking:           p.flag("core", "locking", true),
 		lockTimeout:       time.Duration(p.number("core", "lock-timeout-secs", 300, -1, 1<<31)) * time.Second,
 		tmpExpiry:         time.Duration(p.number("core", "tmp-expiry-secs", 86400, 0, 1<<33)) * time.Second,
-		zlibLevel:         int(p.number("archive", "zlib-level", 6, 0, 9)),
+		zlibLevel:         p.zlibLevel(),
 		tombstones:        p.flag("core", "tombstone-commits", false),
 		autoSummary:       p.flag("core", "auto-update-summary", false) || p.flag("core", "commit-update-summary", false),
 		noDeltasInSummary: p.flag("core", "no-deltas-in-summary", false),
 		uncompressedCache: p.flag("core", "enable-uncompressed-cache", true),
+		payloadThreshold:  p.number("core", "payload-link-threshold", noPayloadLinks, 0, math.MaxInt64),
+		addToRemotesDir:   p.flag("core", "add-remotes-config-dir", true),
+		fsverity:          p.fsverity(),
 	}
+	p.finders()
 	p.version()
 	p.mode(&s)
 	p.minFree(&s)
@@ -127,6 +139,65 @@ func (p *settingsParser) number(group, key string, def, lowest, highest int64) i
 	return n
 }
 
+// tristate is a wish that may be one only where it can be fulfilled.
+type tristate uint8
+
+const (
+	no tristate = iota
+	maybe
+	yes
+)
+
+func (p *settingsParser) tristate(group, key string, def tristate) tristate {
+	switch text := p.text(group, key); text {
+	case "":
+		return def
+	case "maybe":
+		return maybe
+	case "yes", "true", "1":
+		return yes
+	case "no", "false", "0":
+		return no
+	default:
+		p.fail(fmt.Errorf("Invalid value '%s' for key '%s' in group '%s'", text, key, group)) //nolint:staticcheck // libostree's text
+		return def
+	}
+}
+
+// fsverity reads whether objects get fs-verity. Who uses composefs wants it where
+// it can be had, and an older group ex-fsverity counts when the newer says no.
+func (p *settingsParser) fsverity() tristate {
+	def := min(p.tristate("ex-integrity", "composefs", no), maybe)
+	want := p.tristate("ex-integrity", "fsverity", def)
+	switch {
+	case want != no:
+	case p.flag("ex-fsverity", "required", false):
+		want = yes
+	case p.flag("ex-fsverity", "opportunistic", false):
+		want = maybe
+	}
+	return want
+}
+
+// zlibLevel takes what is out of range for the nearest level, as libostree does.
+func (p *settingsParser) zlibLevel() int {
+	return int(min(max(p.number("archive", "zlib-level", 6, math.MinInt64, math.MaxInt64), 1), 9))
+}
+
+// finders checks the ways in which find-remotes may look for repositories.
+func (p *settingsParser) finders() {
+	names, err := p.c.List("core", "default-repo-finders")
+	p.fail(err)
+	if len(names) == 0 && p.c.Has("core", "default-repo-finders") {
+		p.fail(errors.New("Invalid empty default-repo-finders configuration")) //nolint:staticcheck // libostree's text
+	}
+	for _, name := range names {
+		if name != "config" && name != "lan" && name != "mount" {
+			p.fail(fmt.Errorf("Invalid configured repo-finder '%s'", name)) //nolint:staticcheck // libostree's text
+		}
+	}
+}
+
 func (p *settingsParser) version() {
 	if v := p.text("core", "repo_version"); v != "1" {
 		p.fail(fmt.Errorf("Invalid repository version '%s'", v)) //nolint:staticcheck // libostree's text
@@ -150,14 +221,25 @@ func (p *settingsParser) minFree(s *settings) {
 	if text := p.text("core", "min-free-space-size"); text != "" {
 		m := sizePattern.FindStringSubmatch(text)
 		if m == nil {
-			p.fail(fmt.Errorf("Invalid min-free-space-size '%s'", text)) //nolint:staticcheck // libostree's text
+			p.fail(fmt.Errorf("Invalid min-free-space-size '%s': It should be of the format '123MB', '123GB' or '123TB'", text)) //nolint:staticcheck // libostree's text
 			return
 		}
-		n, err := strconv.ParseInt(m[1], 10, 40)
-		p.fail(err)
-		s.minFreeBytes = n << map[string]uint{"M": 20, "G": 30, "T": 40}[m[2]]
+		shift := map[string]uint{"M": 20, "G": 30, "T": 40}[m[2]]
+		n, err := strconv.ParseInt(m[1], 10, 64)
+		if err != nil || n > math.MaxInt64>>shift {
+			p.fail(fmt.Errorf("Invalid min-free-space-size '%s': Value was too high", text)) //nolint:staticcheck // libostree's text
+			return
+		}
+		s.minFreeBytes = n << shift
 	}
-	s.minFreePercent = p.number("core", "min-free-space-percent", 3, 0, 99)
+	s.minFreePercent = 3
+	if text := p.text("core", "min-free-space-percent"); text != "" {
+		n, err := strconv.ParseUint(text, 10, 8)
+		if err != nil || n > 99 {
+			p.fail(fmt.Errorf("Invalid min-free-space-percent '%s'", text)) //nolint:staticcheck // libostree's text
+		}
+		s.minFreePercent = int64(n)
+	}
 	if s.minFreeBytes > 0 {
 		s.minFreePercent = 0
 	}
@@ -169,6 +251,9 @@ func (r *Repo) Config() *keyfile.File { return r.config.Clone() }
 // WriteConfig validates c and makes it the repository's config.
 func (r *Repo) WriteConfig(c *keyfile.File) error {
 	s, err := parseSettings(c)
+	if err == nil {
+		err = r.checkDefined(c)
+	}
 	if err != nil {
 		return err
 	}
@@ -180,7 +265,7 @@ func (r *Repo) WriteConfig(c *keyfile.File) error {
 		return fmt.Errorf("repo %s: %w", r.path, err)
 	}
 	r.config, r.settings = c.Clone(), s
-	return nil
+	return r.loadRemotes()
 }
 
 // editConfig changes the config file as it is now, which another process may have

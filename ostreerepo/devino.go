@@ -2,12 +2,11 @@ package ostreerepo
 
 import (
 	"context"
-	"errors"
-	"fmt"
-	"io/fs"
+	"runtime"
 	"sync"
 
 	"github.com/treenail/treenail/format/object"
+	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -40,8 +39,9 @@ func (d *DevInoCache) Lookup(dev, ino uint64) (object.Checksum, bool) {
 }
 
 // ScanHardlinks notes all content objects of the repository and its parents as
-// far as their files can be hard links of checkouts: those of bare repositories,
-// and the inflated ones of an archive repository's cache.
+// far as their files can be hard links of checkouts: those of bare repositories.
+// Like the ostree program it passes over what an archive repository keeps for
+// user-mode checkouts, which says nothing of owners and xattrs.
 func (r *Repo) ScanHardlinks(ctx context.Context) (*DevInoCache, error) {
 	cache := NewDevInoCache()
 	for at := r; at != nil; at = at.parent {
@@ -53,19 +53,19 @@ func (r *Repo) ScanHardlinks(ctx context.Context) (*DevInoCache, error) {
 }
 
 func (r *Repo) scanInto(ctx context.Context, cache *DevInoCache) error {
-	place := "objects"
 	if r.mode == ModeArchive {
-		place = "uncompressed-objects-cache"
-	}
-	dir, err := openDir(r.fd(), place)
-	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil {
-		return fmt.Errorf("repo %s: %s: %w", r.path, place, err)
+	g, ctx := errgroup.WithContext(ctx)
+	g.SetLimit(runtime.GOMAXPROCS(0))
+	for _, dir := range looseDirs() {
+		g.Go(func() error { return r.scanDir(ctx, dir, cache) })
 	}
-	defer dir.Close()
-	for n, err := range looseBelow(r.path+"/"+place, false) {
+	return g.Wait()
+}
+
+func (r *Repo) scanDir(ctx context.Context, dir string, cache *DevInoCache) error {
+	for n, err := range looseInDirs(r.path+"/objects", []string{dir}, false) {
 		if err == nil {
 			err = ctx.Err()
 		}
@@ -76,7 +76,7 @@ func (r *Repo) scanInto(ctx context.Context, cache *DevInoCache) error {
 			continue
 		}
 		var st unix.Stat_t
-		if err := unix.Fstatat(int(dir.Fd()), n.LoosePath(false), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+		if err := unix.Fstatat(r.objectsFD(), n.LoosePath(false), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 			return r.objectError(n, err)
 		}
 		cache.Add(uint64(st.Dev), st.Ino, n.Checksum) //nolint:unconvert // signed on macOS

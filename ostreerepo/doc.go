@@ -8,6 +8,7 @@
 //	refs/heads/NAME            a checksum and a newline; also refs/remotes/REMOTE/NAME
 //	                           and refs/mirrors/COLLECTION/NAME
 //	tmp/treenail-RANDOM        objects of a transaction that is not committed yet
+//	tmp/staging-BOOTID-RANDOM  such objects that the next transaction may begin with
 //	state/CHECKSUM.commitpartial  marks a commit some of whose objects are missing
 //	summary                    all refs in one file, for clients; summary.sig signs it
 //	deltas/, delta-indexes/    static deltas between commits
@@ -28,7 +29,12 @@
 // renamed into objects/, the directories are synced, the staging directory goes,
 // and the refs are replaced last, each by a rename. A process that is killed at
 // any instant leaves a staging directory, which the next transaction removes, and
-// each ref old or new.
+// each ref old or new. One that fails gives its space back, or with
+// [UpdateOptions].KeepStaged leaves complete objects to the next; libostree does the
+// same, and each goes on with what the other left.
+//
+// [Tx.View] reads what a transaction has put. [Tx.AfterCommit] is for what must not
+// happen before everything is safe, such as deleting what was committed.
 //
 // Where core.auto-update-summary is set the summary follows the refs. Without
 // that it is as old as the last [Repo.UpdateSummary].

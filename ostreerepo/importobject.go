@@ -191,8 +191,9 @@ func (im *Importer) share(s *importSource, n object.Name) (done, created bool, e
 	}
 	if created {
 		im.tx.count(func(s *Stats) { s.ContentWritten++ })
+		err = im.tx.rememberPayload(n.Checksum)
 	}
-	return done, created, nil
+	return done, created, err
 }
 
 // checkMode refuses a file that loses mode bits. As in libostree, a bare-user
@@ -281,8 +282,11 @@ func (im *Importer) copyArchive(p *put, f *File) (created bool, err error) {
 	if err != nil {
 		return false, err
 	}
-	defer out.Close()
-	if err = im.fill(out, f.file); err != nil {
+	if err = im.fill(out, f.file); err == nil {
+		out, err = im.tx.staging.verity.seal(out)
+	}
+	out.Close()
+	if err != nil {
 		im.tx.staging.unlink(path)
 	}
 	return err == nil, p.written(true, err)

@@ -13,7 +13,16 @@ import (
 // Objects lists the loose objects of this repository, not those of its parents,
 // directory by directory. Other files there are passed over.
 func (r *Repo) Objects() iter.Seq2[object.Name, error] {
-	return looseBelow(r.path+"/objects", r.mode == ModeArchive)
+	return looseInDirs(r.path+"/objects", looseDirs(), r.mode == ModeArchive)
+}
+
+// looseDirs are the directories that objects lie in: 00 to ff.
+func looseDirs() []string {
+	dirs := make([]string, 256)
+	for i := range dirs {
+		dirs[i] = fmt.Sprintf("%02x", i)
+	}
+	return dirs
 }
 
 // looseIn lists the objects whose checksums may begin with prefix: one of the
@@ -30,15 +39,6 @@ func (r *Repo) looseIn(prefix string) iter.Seq2[object.Name, error] {
 		}
 	}
 	return looseInDirs(r.path+"/objects", dirs, r.mode == ModeArchive)
-}
-
-// looseBelow lists the objects below top, which is laid out like objects/.
-func looseBelow(top string, archive bool) iter.Seq2[object.Name, error] {
-	dirs := make([]string, 256)
-	for i := range dirs {
-		dirs[i] = fmt.Sprintf("%02x", i)
-	}
-	return looseInDirs(top, dirs, archive)
 }
 
 func looseInDirs(top string, dirs []string, archive bool) iter.Seq2[object.Name, error] {

@@ -3,6 +3,7 @@ package ostreerepo
 import (
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"io/fs"
 	"os"
@@ -107,14 +108,20 @@ func (p *put) storeSmall(body io.Reader) error {
 			return bodyError(err)
 		}
 	}
-	if missing, err := p.settle(p.header.Checksum(data)); !missing || err != nil {
+	link := p.newPayload()
+	link.Write(data)
+	missing, err := p.settle(p.header.Checksum(data))
+	switch {
+	case err != nil:
 		return err
+	case !missing:
+		return link.remember(p)
 	}
-	return p.writeAll(data)
+	return p.writeAll(data, link)
 }
 
 // writeAll writes an object whose name is settled and whose body is in memory.
-func (p *put) writeAll(data []byte) error {
+func (p *put) writeAll(data []byte, link payload) error {
 	w, err := p.create()
 	if errors.Is(err, fs.ErrExist) {
 		return nil
@@ -123,6 +130,7 @@ func (p *put) writeAll(data []byte) error {
 		return err
 	}
 	defer w.abort()
+	w.payload = link
 	if _, err := w.Write(data); err != nil {
 		return err
 	}
@@ -151,12 +159,22 @@ func (p *put) storeStream(body io.Reader) error {
 		return err
 	}
 	defer w.abort()
+	w.payload = p.newPayload()
 	sum := p.header.NewHash()
-	if err := copyBody(io.MultiWriter(sum, w), body, p.size); err != nil {
+	if err := copyBody(io.MultiWriter(sum, w.payload, w), body, p.size); err != nil {
 		return err
 	}
-	if missing, err := p.settle(object.SumOf(sum)); !missing || err != nil {
+	return w.conclude(sum)
+}
+
+// conclude finishes an object that is hashed now, unless it is there already.
+func (w *objectWriter) conclude(sum hash.Hash) error {
+	missing, err := w.put.settle(object.SumOf(sum))
+	switch {
+	case err != nil:
 		return err
+	case !missing:
+		return w.payload.remember(w.put)
 	}
 	return w.finish()
 }
@@ -173,12 +191,17 @@ func (p *put) storeTwice(body io.ReadSeeker) error {
 			return err
 		}
 	}
+	link := p.newPayload()
 	sum := p.header.NewHash()
-	if err := copyBody(sum, body, p.size); err != nil {
+	if err := copyBody(io.MultiWriter(sum, link), body, p.size); err != nil {
 		return err
 	}
-	if missing, err := p.settle(object.SumOf(sum)); !missing || err != nil {
+	missing, err := p.settle(object.SumOf(sum))
+	switch {
+	case err != nil:
 		return err
+	case !missing:
+		return link.remember(p)
 	}
 	if _, err := body.Seek(start, io.SeekStart); err != nil {
 		return err
@@ -206,14 +229,12 @@ func (p *put) storeClone(body io.Reader) (done bool, err error) {
 		}
 		return false, err
 	}
+	w.payload = p.newPayload()
 	sum := p.header.NewHash()
-	if err := copyBody(sum, w.file, p.size); err != nil {
+	if err := copyBody(io.MultiWriter(sum, w.payload), w.file, p.size); err != nil {
 		return false, err
 	}
-	if missing, err := p.settle(object.SumOf(sum)); !missing || err != nil {
-		return true, err
-	}
-	return true, w.finish()
+	return true, w.conclude(sum)
 }
 
 // copyBody copies exactly size bytes.
@@ -257,7 +278,7 @@ func (p *put) storeArchiveSymlink() error {
 }
 
 func (p *put) storeUserSymlink() error {
-	return p.writeAll(append([]byte(p.header.Target), 0))
+	return p.writeAll(append([]byte(p.header.Target), 0), payload{})
 }
 
 func (p *put) storeRealSymlink() error {

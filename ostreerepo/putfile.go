@@ -23,6 +23,7 @@ type objectWriter struct {
 	file     *os.File
 	temp     *linuxfs.Temp // file, when it has no name yet
 	path     string        // file's, when it has
+	payload  payload
 	finished bool
 	z        *flate.Writer // archive only
 	buf      *bufio.Writer // archive only
@@ -82,16 +83,33 @@ func (w *objectWriter) Write(data []byte) (int, error) {
 
 // finish completes the file, and gives it the object's name when it has none.
 func (w *objectWriter) finish() error {
-	err := w.complete()
+	err := w.payload.share(w)
+	if err == nil {
+		err = w.complete()
+	}
 	if err == nil {
 		err = w.tx.staging.syncObject(w.file)
+	}
+	if err == nil {
+		err = w.seal()
 	}
 	created := true
 	if err == nil && w.temp != nil {
 		created, err = w.tx.staging.link(w.temp, w.tx.repo.loosePath(w.name))
 	}
 	w.finished = err == nil
+	if err == nil {
+		err = w.payload.remember(w.put)
+	}
 	return w.written(created, err)
+}
+
+func (w *objectWriter) seal() (err error) {
+	w.file, err = w.tx.staging.verity.seal(w.file)
+	if w.temp != nil {
+		w.temp.File = w.file
+	}
+	return err
 }
 
 func (w *objectWriter) complete() error {

@@ -63,7 +63,7 @@ func (s *reachable) has(n object.Name) (ok bool) {
 
 // payloadTarget reads ../xx/rest.file out of the link to a payload.
 func (r *Repo) payloadTarget(n object.Name) (c object.Checksum, ok bool) {
-	target, err := os.Readlink(r.path + "/objects/" + r.loosePath(n))
+	target, err := readLinkAt(r.objectsFD(), r.loosePath(n))
 	if err != nil {
 		return c, false
 	}

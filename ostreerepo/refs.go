@@ -157,6 +157,10 @@ func (r *Repo) resolveRef(remote, ref string) (c object.Checksum, ok bool, err e
 		if err == nil {
 			return c, true, nil
 		}
+		if errors.Is(err, unix.EISDIR) {
+			err = fmt.Errorf("Couldn't open ref '%s': %w", ref, err) //nolint:staticcheck // libostree's text
+			return c, false, err
+		}
 		if !isNoRef(err) {
 			return c, false, err
 		}
@@ -264,12 +268,8 @@ func (r *Repo) collectionPlaces() ([]collectionPlace, error) {
 	if r.collectionID != "" {
 		places = append(places, collectionPlace{r.collectionID, "refs/heads"})
 	}
-	for _, group := range r.config.Groups() {
-		remote, ok := remoteOfGroup(group)
-		if !ok {
-			continue
-		}
-		id, ok, err := r.config.String(group, "collection-id")
+	for _, remote := range r.ownRemotes() {
+		id, ok, err := r.remoteFile(remote).config.String(remoteGroup(remote), "collection-id")
 		if err != nil {
 			return nil, fmt.Errorf("repo %s: config: %w", r.path, err)
 		}

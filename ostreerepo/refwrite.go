@@ -64,7 +64,8 @@ func (tx *Tx) SetAlias(alias, target string) error {
 	return nil
 }
 
-// RemoveRef deletes a ref. One that is not there is an error.
+// RemoveRef deletes a ref. One that is not there is an error, of Update, and so is
+// a local one that an alias points to, unless that is deleted too.
 func (tx *Tx) RemoveRef(refspec string) error {
 	remote, ref, err := ParseRefspec(refspec)
 	if err != nil {
@@ -81,6 +82,25 @@ func (tx *Tx) RemoveCollectionRef(collection, ref string) error {
 	}
 	tx.refs[len(tx.refs)-1].remove = true
 	return nil
+}
+
+func (tx *Tx) checkAliases() error {
+	doomed := map[string]bool{}
+	for _, c := range tx.refs {
+		if name, local := strings.CutPrefix(c.path, "refs/heads/"); local && c.remove {
+			doomed[name] = true
+		}
+	}
+	if len(doomed) == 0 {
+		return nil
+	}
+	refs, err := tx.repo.Refs()
+	for _, alias := range refs {
+		if alias.Alias != "" && doomed[alias.Alias] && !doomed[alias.Name] {
+			return fmt.Errorf("Ref '%s' has an active alias: '%s'", alias.Alias, alias.Name) //nolint:staticcheck // libostree's text
+		}
+	}
+	return err
 }
 
 func (c refChange) apply(tx *Tx) error {

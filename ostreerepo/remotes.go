@@ -12,7 +12,7 @@ import (
 )
 
 // Remote is a repository elsewhere that this one knows by a name: a group
-// remote "NAME" of the config file.
+// remote "NAME" of a key file.
 type Remote struct {
 	Name    string
 	URL     string   // "mirrorlist=URL" for a list of mirrors, "metalink=URL" for a metalink
@@ -47,22 +47,23 @@ func (e *NoRemoteError) Is(target error) bool { return target == ErrNotFound }
 
 func remoteGroup(name string) string { return `remote "` + name + `"` }
 
-// AddRemote writes a remote to the config file. Parents' remotes don't count as
-// existing.
+// AddRemote writes a remote to the config file, or for the system's repository to a
+// file of its own in /etc/ostree/remotes.d unless core.add-remotes-config-dir is
+// false. Parents' remotes don't count as existing.
 func (r *Repo) AddRemote(remote Remote, existing OnExisting) error {
 	if !fragmentPattern.MatchString(remote.Name) {
 		return fmt.Errorf("Invalid remote name %s", remote.Name) //nolint:staticcheck // libostree's text
 	}
 	group := remoteGroup(remote.Name)
-	if slices.Contains(r.config.Groups(), group) {
+	if f := r.remoteFile(remote.Name); f != nil {
 		switch existing {
 		case KeepExisting:
 			return nil
 		case RefuseExisting:
-			return fmt.Errorf("Remote configuration for %q already exists: (in config)", remote.Name) //nolint:staticcheck // libostree's text
+			return fmt.Errorf("Remote configuration for %q already exists: %s", remote.Name, f) //nolint:staticcheck // libostree's text
 		}
 	}
-	return r.editConfig(func(c *keyfile.File) error {
+	return r.editRemote(remote.Name, func(c *keyfile.File) error {
 		c.RemoveGroup(group)
 		return remote.write(c, group)
 	})
@@ -92,13 +93,13 @@ func (o *Option) write(c *keyfile.File, group string) error {
 	return c.SetString(group, o.Key, o.Value)
 }
 
-// RemoveRemote takes a remote out of the config file, with the keys that were
-// imported for it. One that is not there, or is a parent's, is a *NoRemoteError.
+// RemoveRemote takes a remote out of the file that defines it, with the keys that
+// were imported for it. One that is not there, or is a parent's, is a *NoRemoteError.
 func (r *Repo) RemoveRemote(name string) error {
-	if !slices.Contains(r.config.Groups(), remoteGroup(name)) {
+	if r.remoteFile(name) == nil {
 		return &NoRemoteError{name}
 	}
-	if err := r.editConfig(func(c *keyfile.File) error { c.RemoveGroup(remoteGroup(name)); return nil }); err != nil {
+	if err := r.editRemote(name, func(c *keyfile.File) error { c.RemoveGroup(remoteGroup(name)); return nil }); err != nil {
 		return err
 	}
 	keyring := name + ".trustedkeys.gpg"
@@ -112,11 +113,7 @@ func (r *Repo) RemoveRemote(name string) error {
 func (r *Repo) Remotes() []string {
 	var names []string
 	for at := r; at != nil; at = at.parent {
-		for _, group := range at.config.Groups() {
-			if name, ok := remoteOfGroup(group); ok {
-				names = append(names, name)
-			}
-		}
+		names = append(names, at.ownRemotes()...)
 	}
 	slices.Sort(names)
 	return slices.Compact(names)
@@ -124,16 +121,13 @@ func (r *Repo) Remotes() []string {
 
 // RemoteURL is the url key of a remote, here or in a parent.
 func (r *Repo) RemoteURL(name string) (string, error) {
-	for at := r; at != nil; at = at.parent {
-		group := remoteGroup(name)
-		if !slices.Contains(at.config.Groups(), group) {
-			continue
-		}
-		url, ok, err := at.config.String(group, "url")
-		if err == nil && !ok {
-			err = fmt.Errorf("No \"url\" option in remote %q", name) //nolint:staticcheck // libostree's text
-		}
-		return url, err
+	config, err := r.RemoteConfig(name)
+	if err != nil {
+		return "", err
 	}
-	return "", &NoRemoteError{name}
+	url, ok, err := config.String(remoteGroup(name), "url")
+	if err == nil && !ok {
+		err = fmt.Errorf("No \"url\" option in remote %q", name) //nolint:staticcheck // libostree's text
+	}
+	return url, err
 }

@@ -21,9 +21,12 @@ type Repo struct {
 	objects *os.File
 	config  *keyfile.File
 	settings
-	parent *Repo
-	lock   repoLock
-	flate  flatePool
+	remoteFiles []remoteFile
+	remotesDir  string // "" for none
+	parent      *Repo
+	isView      bool // of a transaction; objects is its staging directory
+	lock        repoLock
+	flate       flatePool
 }
 
 // CreateOptions are the choices of Create.
@@ -39,8 +42,8 @@ func Create(path string, mode Mode, o CreateOptions) error {
 			return err
 		}
 	}
-	if err := os.MkdirAll(path, 0o777); err != nil {
-		return err
+	if err := makeRepoDir(path); err != nil {
+		return fmt.Errorf("Creating repo: %w", err) //nolint:staticcheck // libostree's text
 	}
 	if _, err := os.Stat(filepath.Join(path, "objects")); err == nil {
 		return nil
@@ -59,6 +62,22 @@ func Create(path string, mode Mode, o CreateOptions) error {
 	}
 	// The directory that makes it a repository comes last.
 	return mkdirExisting(filepath.Join(path, "objects"))
+}
+
+func makeRepoDir(path string) error {
+	err := unix.Mkdir(path, 0o777)
+	if err != nil && err != unix.EEXIST {
+		return fmt.Errorf("mkdirat: %w", err)
+	}
+	var st unix.Stat_t
+	objects, err := filepath.Abs(filepath.Join(path, "objects"))
+	if err != nil {
+		return err
+	}
+	if err := unix.Stat(objects, &st); err != nil && err != unix.ENOENT {
+		return fmt.Errorf("fstatat(%s): %w", objects, err)
+	}
+	return nil
 }
 
 func newConfig(mode Mode, o CreateOptions) (*keyfile.File, error) {
@@ -106,32 +125,32 @@ func open(path string, depth int) (_ *Repo, err error) {
 		return nil, fmt.Errorf("opendir(%s): %w", abs, err)
 	}
 	if r.objects, err = openDir(r.fd(), "objects"); err != nil {
-		return nil, fmt.Errorf("repo %s: opendir(objects): %w", abs, err)
+		return nil, fmt.Errorf("opendir(objects): %w", err)
 	}
 	// A copy of a repository may lack the empty directories. Where this one can't
 	// be made nothing can be written either, and Update will say so.
 	unix.Mkdirat(r.fd(), "tmp", 0o775)
 	if err := r.loadConfig(); err != nil {
-		return nil, fmt.Errorf("repo %s: %w", abs, err)
+		return nil, err
 	}
-	if r.parentPath != "" {
-		if r.parent, err = open(r.resolvePath(r.parentPath), depth+1); err != nil {
-			return nil, fmt.Errorf("repo %s: parent: %w", abs, err)
-		}
+	return r, r.openParent(depth)
+}
+
+// openParent opens the repository that core.parent names. Like libostree it takes a
+// relative path as relative to the current directory.
+func (r *Repo) openParent(depth int) (err error) {
+	if r.parentPath == "" {
+		return nil
 	}
-	return r, nil
+	if r.parent, err = open(r.parentPath, depth+1); err != nil {
+		path, _ := filepath.Abs(r.parentPath)
+		return fmt.Errorf("While checking parent repository '%s': opening repo: %w", path, err) //nolint:staticcheck // libostree's text
+	}
+	return nil
 }
 
 func openDir(dirfd int, name string) (*os.File, error) {
 	return linuxfs.Open(dirfd, name, unix.O_RDONLY|unix.O_DIRECTORY, 0)
-}
-
-// resolvePath makes a path from the config absolute.
-func (r *Repo) resolvePath(path string) string {
-	if filepath.IsAbs(path) {
-		return path
-	}
-	return filepath.Join(r.path, path)
 }
 
 // Close releases the repository's descriptors.

@@ -1,6 +1,7 @@
 package ostreerepo
 
 import (
+	"errors"
 	"fmt"
 	"sync/atomic"
 
@@ -44,15 +45,27 @@ func (s *space) take(n int64) error {
 		return nil
 	}
 	blocks := n/s.blockSize + 1
-	if left := s.blocks.Add(-blocks); left < 0 {
-		return s.exceeded(-left * s.blockSize)
+	if s.blocks.Add(-blocks) < 0 {
+		return s.exceeded(blocks * s.blockSize)
 	}
 	return nil
 }
 
+// spaceError says that the reserve of free space would be touched.
+type spaceError struct{ text string }
+
+func (e *spaceError) Error() string { return e.text }
+
 func (s *space) exceeded(bytes int64) error {
+	limit := fmt.Sprintf("min-free-space-percent '%d%%'", s.repo.minFreePercent)
 	if s.repo.minFreeBytes > 0 {
-		return fmt.Errorf("min-free-space-size %dMB would be exceeded, %d bytes more required", s.repo.minFreeBytes>>20, bytes)
+		limit = fmt.Sprintf("min-free-space-size %dMB", s.repo.minFreeBytes>>20)
 	}
-	return fmt.Errorf("min-free-space-percent '%d%%' would be exceeded, %d bytes more required", s.repo.minFreePercent, bytes)
+	return &spaceError{fmt.Sprintf("%s would be exceeded, at least %d bytes requested", limit, bytes)}
+}
+
+// isSpaceError reports whether there is not enough space for a transaction.
+func isSpaceError(err error) bool {
+	var reserve *spaceError
+	return errors.As(err, &reserve) || errors.Is(err, unix.ENOSPC) || errors.Is(err, unix.EDQUOT)
 }

@@ -6,13 +6,9 @@ import (
 	"io/fs"
 	"os"
 	"strconv"
-	"strings"
 	"sync"
-	"time"
 
-	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/internal/linuxfs"
-	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,20 +17,29 @@ import (
 // …-lock beside it is locked for as long as its transaction runs; when it is not,
 // the transaction is dead and the next one removes the directory.
 //
-// libostree takes over such directories of its own, which are called
-// staging-BOOTID-RANDOM, with the objects in them. It must not take over these:
-// to save a rename an object is written under its final name at once, so one
-// whose process was killed may be incomplete.
+// libostree leaves such directories of its own, which are called
+// staging-BOOTID-RANDOM, and a later transaction goes on with the objects in
+// them; so does this one, by renaming one to its own name (see resume.go). The
+// names differ because libostree must not take over the directory of a process
+// that was killed: to save a rename an object is written under its final name at
+// once, so it may be incomplete.
 type staging struct {
-	repo *Repo
-	tmp  *os.File
-	dir  *os.File
-	lock *os.File
-	name string
-	mu   sync.Mutex
-	made [256]bool // which of the directories 00 to ff exist
+	repo   *Repo
+	tmp    *os.File
+	dir    *os.File
+	lock   *os.File
+	name   string
+	shards [256]shard
 
+	resumed        bool // the directory was another transaction's
 	perObjectFsync bool
+	verity         verity
+}
+
+// shard is one of the directories 00 to ff.
+type shard struct {
+	mu   sync.Mutex
+	made bool
 }
 
 const (
@@ -43,7 +48,7 @@ const (
 )
 
 func (r *Repo) openStaging() (_ *staging, err error) {
-	s := &staging{repo: r}
+	s := &staging{repo: r, verity: verity{want: r.fsverity}}
 	defer func() {
 		if err != nil {
 			s.close()
@@ -61,8 +66,10 @@ func (s *staging) create() error {
 		if s.lock = tryLockFile(s.tmp, s.name+lockSuffix); s.lock == nil {
 			continue
 		}
-		if err := unix.Mkdirat(int(s.tmp.Fd()), s.name, 0o755); err != nil {
-			return fmt.Errorf("tmp/%s: %w", s.name, err)
+		if s.resumed = s.takeOver(); !s.resumed {
+			if err := unix.Mkdirat(int(s.tmp.Fd()), s.name, 0o755); err != nil {
+				return fmt.Errorf("tmp/%s: %w", s.name, err)
+			}
 		}
 		var err error
 		s.dir, err = openDir(int(s.tmp.Fd()), s.name)
@@ -91,6 +98,17 @@ func tryLockFile(dir *os.File, name string) *os.File {
 
 func (s *staging) fd() int { return int(s.dir.Fd()) }
 
+// view is a repository of the staged objects whose parent is the real one.
+func (s *staging) view() *Repo {
+	v := &Repo{
+		path: s.repo.path, dir: s.repo.dir, objects: s.dir,
+		config: s.repo.config, settings: s.repo.settings,
+		parent: s.repo, isView: true,
+	}
+	v.locking = false
+	return v
+}
+
 // sync writes back the file system, once for all the objects.
 func (s *staging) sync() error {
 	if err := linuxfs.SyncFS(s.dir); err != nil {
@@ -101,19 +119,31 @@ func (s *staging) sync() error {
 
 // makeDir makes the directory that path's object lies in.
 func (s *staging) makeDir(path string) error {
-	i, err := strconv.ParseUint(path[:2], 16, 8)
+	d, err := s.shard(path)
 	if err != nil {
 		return err
 	}
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.made[i] {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	return s.makeShard(d, path)
+}
+
+func (s *staging) shard(path string) (*shard, error) {
+	i, err := strconv.ParseUint(path[:2], 16, 8)
+	if err != nil {
+		return nil, err
+	}
+	return &s.shards[i], nil
+}
+
+func (s *staging) makeShard(d *shard, path string) error {
+	if d.made {
 		return nil
 	}
 	if err := unix.Mkdirat(s.fd(), path[:2], 0o775); err != nil && !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	s.made[i] = true
+	d.made = true
 	return nil
 }
 
@@ -123,29 +153,50 @@ func (s *staging) open(path string) (*os.File, error) {
 	if err := s.makeDir(path); err != nil {
 		return nil, err
 	}
+	return s.create0600(path)
+}
+
+func (s *staging) create0600(path string) (*os.File, error) {
 	return linuxfs.Open(s.fd(), path, unix.O_CREAT|unix.O_EXCL|unix.O_RDWR|unix.O_NOFOLLOW, 0o600)
 }
 
-// write stores a metadata object. It returns false when it was there.
+// write stores a metadata object. It returns false when it was there. The lock is
+// held to the end: who finds the object there may read it at once.
 func (s *staging) write(path string, data []byte) (created bool, err error) {
-	f, err := s.open(path)
+	d, err := s.shard(path)
+	if err != nil {
+		return false, err
+	}
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if err := s.makeShard(d, path); err != nil {
+		return false, err
+	}
+	f, err := s.create0600(path)
 	if errors.Is(err, fs.ErrExist) {
 		return false, nil
 	}
 	if err != nil {
 		return false, err
 	}
-	defer f.Close()
-	if _, err = f.Write(data); err == nil {
-		err = unix.Fchmod(int(f.Fd()), 0o644)
+	if err = s.fill(f, data); err == nil {
+		f, err = s.verity.seal(f)
 	}
-	if err == nil {
-		err = s.syncObject(f)
-	}
+	f.Close()
 	if err != nil {
 		s.unlink(path)
 	}
 	return err == nil, err
+}
+
+func (s *staging) fill(f *os.File, data []byte) error {
+	if _, err := f.Write(data); err != nil {
+		return err
+	}
+	if err := unix.Fchmod(int(f.Fd()), 0o644); err != nil {
+		return err
+	}
+	return s.syncObject(f)
 }
 
 // syncObject syncs one object where the repository wants that (core.per-object-fsync).
@@ -177,105 +228,6 @@ func (s *staging) unlink(path string) error {
 	return err
 }
 
-// eachIn calls fn for every staged object of one of the 256 directories.
-func (s *staging) eachIn(dir string, fn func(dir, file string, n object.Name) error) error {
-	f, err := openDir(s.fd(), dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	defer f.Close()
-	files, err := f.Readdirnames(-1)
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		n, err := object.ParseLoosePath(dir, file, s.repo.mode == ModeArchive)
-		if err != nil {
-			continue
-		}
-		if err := fn(dir, file, n); err != nil {
-			return fmt.Errorf("object %s: %w", n, err)
-		}
-	}
-	return nil
-}
-
-// publish renames the objects of the chosen types into objects/ and returns the
-// names of the directories that changed.
-func (s *staging) publish(r *Repo, which func(object.Type) bool) ([]string, error) {
-	var touched [256]bool
-	var g errgroup.Group
-	g.SetLimit(8)
-	for i := range touched {
-		g.Go(func() error {
-			var err error
-			touched[i], err = s.publishDir(r, fmt.Sprintf("%02x", i), which)
-			return err
-		})
-	}
-	err := g.Wait()
-	var dirs []string
-	for i, yes := range touched {
-		if yes {
-			dirs = append(dirs, fmt.Sprintf("%02x", i))
-		}
-	}
-	return dirs, err
-}
-
-func (s *staging) publishDir(r *Repo, dir string, which func(object.Type) bool) (touched bool, err error) {
-	move := func(which func(object.Type) bool) error {
-		return s.eachIn(dir, func(dir, file string, n object.Name) error {
-			if !which(n.Type) {
-				return nil
-			}
-			if err := makeObjectDir(r, dir, &touched); err != nil {
-				return err
-			}
-			return s.publishObject(r, dir+"/"+file, n.Type)
-		})
-	}
-	if r.mode == ModeBareSplitXattrs { // xattrs go before the file that they belong to
-		err = move(func(t object.Type) bool { return which(t) && isSplitXattr(t) })
-	}
-	if err == nil {
-		err = move(which)
-	}
-	return touched, err
-}
-
-func makeObjectDir(r *Repo, dir string, done *bool) error {
-	if *done {
-		return nil
-	}
-	*done = true
-	if err := unix.Mkdirat(r.objectsFD(), dir, 0o775); err != nil && !errors.Is(err, fs.ErrExist) {
-		return err
-	}
-	return nil
-}
-
-func isSplitXattr(t object.Type) bool {
-	return t == object.TypeFileXattrs || t == object.TypeFileXattrsLink
-}
-
-func (s *staging) publishObject(r *Repo, path string, t object.Type) error {
-	if t == object.TypeCommitMeta { // not named by its bytes: the new one counts
-		return unix.Renameat(s.fd(), path, r.objectsFD(), path)
-	}
-	err := linuxfs.RenameNoReplace(s.fd(), path, r.objectsFD(), path)
-	if errors.Is(err, fs.ErrExist) {
-		return unix.Unlinkat(s.fd(), path, 0)
-	}
-	if err == nil && t == object.TypeCommit { // it may have been deleted once
-		err = r.removeTombstone(path)
-	}
-	return err
-}
-
 // remove deletes the directory with what is left in it, then its lock.
 func (s *staging) remove() {
 	if s.lock == nil {
@@ -296,46 +248,5 @@ func (s *staging) close() {
 			(*f).Close()
 			*f = nil
 		}
-	}
-}
-
-// cleanTmp removes what other processes left in tmp: what dead transactions of
-// ours staged, what those of libostree did before the system started, and
-// anything else that is older than core.tmp-expiry-secs. What can't be removed
-// stays for the next time.
-func (r *Repo) cleanTmp() {
-	tmp, err := openDir(r.fd(), "tmp")
-	if err != nil {
-		return
-	}
-	defer tmp.Close()
-	boot, err := bootID()
-	if err != nil {
-		return
-	}
-	entries, _ := tmp.ReadDir(-1)
-	for _, e := range entries {
-		name := e.Name()
-		switch {
-		case name == "cache", isStaging(name) && strings.HasSuffix(name, lockSuffix):
-		case strings.HasPrefix(name, "staging-"+boot+"-"): // libostree goes on with it
-		case e.IsDir() && isStaging(name):
-			r.cleanStaging(tmp, name)
-		default:
-			if info, err := e.Info(); err == nil && time.Since(info.ModTime()) > r.tmpExpiry {
-				os.RemoveAll(r.path + "/tmp/" + name)
-			}
-		}
-	}
-}
-
-func isStaging(name string) bool {
-	return strings.HasPrefix(name, stagingPrefix) || strings.HasPrefix(name, "staging-")
-}
-
-func (r *Repo) cleanStaging(tmp *os.File, name string) {
-	if lock := tryLockFile(tmp, name+lockSuffix); lock != nil {
-		removeStaging(r, tmp, name)
-		lock.Close()
 	}
 }

@@ -35,8 +35,28 @@ func (r *Repo) Summary() ([]byte, error) {
 // SummarySigned reports whether there are signatures of the summary.
 func (r *Repo) SummarySigned() (bool, error) { return existsAt(r.fd(), "summary.sig") }
 
+// signaturesType is that of summary.sig.
+const signaturesType = "a{sv}"
+
+// SummarySignatures returns the dictionary of the summary's signatures, empty when
+// there are none.
+func (r *Repo) SummarySignatures() (gvariant.Value, error) {
+	data, err := readFileAt(r.fd(), "summary.sig", object.MaxMetadataSize)
+	if errors.Is(err, fs.ErrNotExist) {
+		return gvariant.NewVardict(), nil
+	}
+	if err != nil {
+		return gvariant.Value{}, fmt.Errorf("openat(summary.sig): %w", err)
+	}
+	return gvariant.FromBytes(signaturesType, data), nil
+}
+
 // SummaryOptions are the choices of UpdateSummary.
 type SummaryOptions struct {
+	// Sign returns the dictionary of signatures of a new summary. It is called
+	// before anything is written; nil leaves the summary without signatures.
+	Sign func(summary []byte) (signatures gvariant.Value, err error)
+
 	Metadata []gvariant.Entry // more of it; these come before those that are computed
 	Time     time.Time        // of the update; zero means now
 }
@@ -128,11 +148,38 @@ func (r *Repo) writeSummary(o SummaryOptions, sync bool) error {
 	if err := r.noteIndexedDeltas(); err != nil {
 		return err
 	}
-	if err := durable.WriteFileAt(r.dir, "summary", s.Encode(), 0o644, sync); err != nil {
-		return err
+	data, signatures := s.Encode(), []byte(nil)
+	if o.Sign != nil {
+		dict, err := o.Sign(data)
+		if err != nil {
+			return err
+		}
+		signatures = dict.Bytes()
 	}
+	return r.replaceSummary(data, signatures, o.Time, sync)
+}
+
+// replaceSummary writes the summary and its signatures. Between the two the old
+// signatures are gone, since nobody may take them for those of the new summary. Both
+// get the time of the update, by which mirrors know that they belong together.
+func (r *Repo) replaceSummary(data, signatures []byte, t time.Time, sync bool) error {
 	if err := unix.Unlinkat(r.fd(), "summary.sig", 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return fmt.Errorf("summary.sig: %w", err)
+	}
+	if err := durable.WriteFileAt(r.dir, "summary", data, 0o644, sync); err != nil {
+		return err
+	}
+	if signatures == nil {
+		return nil
+	}
+	if err := durable.WriteFileAt(r.dir, "summary.sig", signatures, 0o644, sync); err != nil {
+		return err
+	}
+	times := []unix.Timespec{unix.NsecToTimespec(t.UnixNano()), unix.NsecToTimespec(t.UnixNano())}
+	for _, name := range []string{"summary", "summary.sig"} {
+		if err := unix.UtimesNanoAt(r.fd(), name, times, 0); err != nil {
+			return fmt.Errorf("%s: %w", name, err)
+		}
 	}
 	return nil
 }

@@ -4,16 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
 	"os"
-	"sort"
 	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
-	"github.com/treenail/treenail/internal/durable"
 	"golang.org/x/sys/unix"
 )
 
@@ -21,6 +18,10 @@ import (
 type UpdateOptions struct {
 	DisableFsync   bool // never wait for the disk, whatever core.fsync says
 	PerObjectFsync bool // wait for each object too, as core.per-object-fsync says
+	// KeepStaged leaves what was put, when fn fails, for the next transaction to
+	// begin with, libostree's too: for objects that it took long to get. A disk that
+	// is full gets its space back in any case.
+	KeepStaged bool
 }
 
 // Tx is a transaction. Objects may be put from several goroutines at a time; the
@@ -28,16 +29,20 @@ type UpdateOptions struct {
 type Tx struct {
 	repo    *Repo
 	staging *staging
+	view    *Repo
 	space   *space
 	fsync   bool
-	noClone atomic.Bool // the file system can't share blocks
+	noClone atomic.Bool // objects can't share blocks with the files that are put
+	sharing func() bool // whether objects can among themselves
 	refs    []refChange
 	partial map[object.Checksum]bool // true: mark, false: unmark
+	after   []func() error
 
 	summarized bool // core.auto-update-summary is seen to elsewhere
 
-	mu    sync.Mutex
-	stats Stats
+	mu      sync.Mutex
+	stats   Stats
+	adopted []object.Name
 }
 
 // Stats counts what a transaction was given and what was new. Bytes are those of
@@ -53,6 +58,9 @@ type Stats struct {
 // part of the repository, refs last; on any error nothing does. The package
 // comment says what a kill in between leaves.
 func (r *Repo) Update(ctx context.Context, o UpdateOptions, fn func(*Tx) error) (err error) {
+	if r.isView {
+		return errors.New("the view of a transaction can't be written to")
+	}
 	unlock, err := r.Lock(ctx, false)
 	if err != nil {
 		return err
@@ -63,17 +71,73 @@ func (r *Repo) Update(ctx context.Context, o UpdateOptions, fn func(*Tx) error) 
 		return fmt.Errorf("repo %s: begin transaction: %w", r.path, err)
 	}
 	defer tx.staging.remove()
-	if err := fn(tx); err != nil {
-		return err
+	err = fn(tx)
+	if err == nil {
+		err = ctx.Err()
 	}
-	if err := ctx.Err(); err != nil {
+	if err == nil {
+		err = tx.checkAliases()
+	}
+	if err == nil {
+		err = testError("pre-commit", "OSTREE_REPO_TEST_ERROR_PRE_COMMIT")
+	}
+	if err != nil {
+		if tx.keeps(o, err) {
+			tx.staging.keep()
+		}
 		return err
 	}
 	if err := tx.commit(); err != nil {
-		return fmt.Errorf("repo %s: commit transaction: %w", r.path, err)
+		return err
+	}
+	err = tx.runAfter()
+	tx.resetTimes()
+	return err
+}
+
+// errTest is an error that a test asked for.
+var errTest = errors.New("test error")
+
+// testError fails where the environment variable OSTREE_REPO_TEST_ERROR names the
+// step. libostree's own tests use it to look at what a failure leaves.
+func testError(step, message string) error {
+	if os.Getenv("OSTREE_REPO_TEST_ERROR") == step {
+		return fmt.Errorf("%s: %w", message, errTest)
 	}
 	return nil
 }
+
+// keeps reports whether what a failed transaction staged stays for the next one:
+// when that was asked for, or some of it was there before.
+func (tx *Tx) keeps(o UpdateOptions, err error) bool {
+	if isSpaceError(err) {
+		return false
+	}
+	return o.KeepStaged || tx.staging.resumed || errors.Is(err, errTest)
+}
+
+// AfterCommit has fn called when all that the transaction put is part of the
+// repository, in the order of these calls. An error of fn becomes that of Update,
+// which then did its work nevertheless.
+func (tx *Tx) AfterCommit(fn func() error) { tx.after = append(tx.after, fn) }
+
+func (tx *Tx) runAfter() error {
+	for _, fn := range tx.after {
+		if err := fn(); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// View is the repository as the transaction leaves it, for reading: objects whose
+// Put has returned are found first. Refs are the old ones. It is good until
+// Update returns and must not be closed.
+func (tx *Tx) View() *Repo { return tx.view }
+
+// Metadata returns the bytes of a metadata object, of the transaction or the
+// repository, as Repo.Metadata does.
+func (tx *Tx) Metadata(n object.Name) ([]byte, error) { return tx.view.Metadata(n) }
 
 func (r *Repo) begin(o UpdateOptions) (*Tx, error) {
 	space, err := r.freeSpace()
@@ -85,18 +149,40 @@ func (r *Repo) begin(o UpdateOptions) (*Tx, error) {
 		return nil, err
 	}
 	s.perObjectFsync = !o.DisableFsync && (r.perObjectFsync || o.PerObjectFsync)
-	return &Tx{
+	tx := &Tx{
 		repo:    r,
 		staging: s,
+		view:    s.view(),
 		space:   space,
 		fsync:   r.fsync && !o.DisableFsync,
 		partial: map[object.Checksum]bool{},
-	}, nil
+	}
+	tx.sharing = sync.OnceValue(tx.probeSharing)
+	return tx, nil
 }
 
 // commit makes the transaction visible. The order of its steps is what the
 // package comment promises.
 func (tx *Tx) commit() error {
+	if err := tx.commitObjects(); err != nil {
+		return fmt.Errorf("repo %s: commit transaction: %w", tx.repo.path, err)
+	}
+	for _, change := range tx.refs { // here the new commits become reachable
+		if err := change.apply(tx); err != nil {
+			return err
+		}
+	}
+	if len(tx.refs) > 0 && tx.repo.autoSummary && !tx.summarized {
+		if err := tx.repo.writeSummary(SummaryOptions{Time: time.Now()}, tx.fsync); err != nil {
+			return fmt.Errorf("update summary: %w", err)
+		}
+	}
+	tx.repo.touch()
+	tx.repo.cleanTmp()
+	return nil
+}
+
+func (tx *Tx) commitObjects() error {
 	if tx.fsync {
 		if err := tx.staging.sync(); err != nil {
 			return err
@@ -114,22 +200,7 @@ func (tx *Tx) commit() error {
 		return err
 	}
 	tx.staging.remove()
-	if err := tx.unmarkPartial(); err != nil {
-		return err
-	}
-	for _, change := range tx.refs { // here the new commits become reachable
-		if err := change.apply(tx); err != nil {
-			return err
-		}
-	}
-	if len(tx.refs) > 0 && tx.repo.autoSummary && !tx.summarized {
-		if err := tx.repo.writeSummary(SummaryOptions{Time: time.Now()}, tx.fsync); err != nil {
-			return fmt.Errorf("update summary: %w", err)
-		}
-	}
-	tx.repo.touch()
-	tx.repo.cleanTmp()
-	return nil
+	return tx.unmarkPartial()
 }
 
 func isCommit(t object.Type) bool { return t == object.TypeCommit || t == object.TypeCommitMeta }
@@ -232,67 +303,4 @@ func (tx *Tx) PutDetached(c object.Checksum, metadata gvariant.Value) error {
 		return tx.repo.objectError(n, err)
 	}
 	return nil
-}
-
-// MarkPartial says that objects of the commit will be missing.
-func (tx *Tx) MarkPartial(c object.Checksum) { tx.partial[c] = true }
-
-// UnmarkPartial says that all objects of the commit are there.
-func (tx *Tx) UnmarkPartial(c object.Checksum) { tx.partial[c] = false }
-
-func (tx *Tx) partialCommits(mark bool) []object.Checksum {
-	var out []object.Checksum
-	for c, marked := range tx.partial {
-		if marked == mark {
-			out = append(out, c)
-		}
-	}
-	sort.Slice(out, func(i, j int) bool { return out[i].Compare(out[j]) < 0 })
-	return out
-}
-
-func (tx *Tx) markPartial() error {
-	marks := tx.partialCommits(true)
-	if len(marks) == 0 {
-		return nil
-	}
-	state, err := openDir(tx.repo.fd(), "state")
-	if err != nil {
-		return err
-	}
-	defer state.Close()
-	for _, c := range marks {
-		if err := durable.WriteFileAt(state, c.String()+".commitpartial", nil, 0o644, tx.fsync); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (tx *Tx) unmarkPartial() error {
-	for _, c := range tx.partialCommits(false) {
-		if err := unix.Unlinkat(tx.repo.fd(), partialPath(c), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return nil
-}
-
-// bootID names this boot of the system: staging directories of another one may
-// hold files that the crash cut short.
-func bootID() (string, error) {
-	if id := os.Getenv("OSTREE_BOOTID"); id != "" {
-		return id, nil
-	}
-	data, err := os.ReadFile("/proc/sys/kernel/random/boot_id")
-	if errors.Is(err, fs.ErrNotExist) {
-		return "unknown", nil
-	}
-	if err != nil {
-		return "", err
-	}
-	if len(data) < 36 {
-		return "", fmt.Errorf("boot_id %q is too short", data)
-	}
-	return string(data[:36]), nil
 }

@@ -59,7 +59,8 @@ func (r *Repo) walk(dir Entry, depth int, yield func(Entry, error) bool) bool {
 }
 
 // Lookup finds the file or directory at path in a tree. It follows no symlinks.
-// A path that is not there is an *fs.PathError with fs.ErrNotExist.
+// A path that is not there is an *fs.PathError with fs.ErrNotExist, which names the
+// first part of it that is missing, from the root.
 func (r *Repo) Lookup(tree, meta object.Checksum, path string) (Entry, error) {
 	at := Entry{Path: "/", Dir: true, Checksum: tree, Meta: meta}
 	for _, name := range strings.Split(path, "/") {
@@ -75,7 +76,7 @@ func (r *Repo) Lookup(tree, meta object.Checksum, path string) (Entry, error) {
 		}
 		next, ok := child(at, t, name)
 		if !ok {
-			return Entry{}, &fs.PathError{Op: "lookup", Path: path, Err: fs.ErrNotExist}
+			return Entry{}, &fs.PathError{Op: "lookup", Path: pathIn(at, name), Err: fs.ErrNotExist}
 		}
 		at = next
 	}
@@ -84,8 +85,10 @@ func (r *Repo) Lookup(tree, meta object.Checksum, path string) (Entry, error) {
 
 var errNotDirectory = errors.New("not a directory")
 
+func pathIn(dir Entry, name string) string { return strings.TrimSuffix(dir.Path, "/") + "/" + name }
+
 func child(dir Entry, t *object.DirTree, name string) (Entry, bool) {
-	path := strings.TrimSuffix(dir.Path, "/") + "/" + name
+	path := pathIn(dir, name)
 	if f, ok := t.File(name); ok {
 		return Entry{Path: path, Checksum: f.Checksum}, true
 	}

@@ -15,13 +15,17 @@ import (
 func main() { os.Exit(run()) }
 
 func run() int {
-	p := program(filepath.Base(os.Args[0]))
-	if x := p.Extension(os.Args[1:]); x != nil {
-		return x.Exec(os.Args[1:], os.Stderr)
+	name, args := filepath.Base(os.Args[0]), os.Args[1:]
+	if name == "rofiles-fuse" { // a program of its own in ostree
+		name, args = "treenail", append([]string{name}, args...)
+	}
+	p := program(name)
+	if x := p.Extension(args); x != nil {
+		return x.Exec(args, os.Stderr)
 	}
 	ctx, stop := cancelOnSignal()
 	defer stop()
-	return p.Run(ctx, os.Args[1:], cli.Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+	return p.Run(ctx, args, cli.Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
 }
 
 // cancelOnSignal cancels the context at the first SIGINT or SIGTERM, so that

@@ -45,7 +45,7 @@ const compatible = "2026.4"
 
 // features are the words of libostree's own list that hold for treenail too.
 // Scripts look for them before they use what they name.
-var features = []string{"libarchive", "release"}
+var features = []string{"ex-fsverity", "libarchive", "gpgme", "sign-ed25519", "sign-spki", "release"}
 
 // writeVersion writes what scripts read of libostree's answer, as YAML.
 func writeVersion(w io.Writer) {

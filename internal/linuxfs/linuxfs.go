@@ -141,6 +141,12 @@ func Open(dirfd int, name string, flags int, mode uint32) (*os.File, error) {
 	}
 }
 
+// ReopenReadOnly opens the file behind f once more, for reading only, also when it
+// has no name.
+func ReopenReadOnly(f *os.File) (*os.File, error) {
+	return Open(unix.AT_FDCWD, procPath(int(f.Fd())), unix.O_RDONLY, 0)
+}
+
 // TempName returns a name that nobody else is likely to use.
 func TempName(prefix string) string {
 	return prefix + strconv.FormatUint(rand.Uint64(), 36)

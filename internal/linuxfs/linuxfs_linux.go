@@ -41,7 +41,7 @@ func CreateTemp(dirfd int, mode uint32) (*Temp, error) {
 // is fs.ErrExist where the name is taken; the file then still has none.
 func (t *Temp) Link(dirfd int, name string) error {
 	if t.name == "" {
-		return unix.Linkat(unix.AT_FDCWD, procPath(int(t.Fd())), dirfd, name, unix.AT_SYMLINK_FOLLOW)
+		return Link(t.File, dirfd, name)
 	}
 	err := unix.Renameat2(t.dirfd, t.name, dirfd, name, unix.RENAME_NOREPLACE)
 	if err == nil {
@@ -57,6 +57,13 @@ func (t *Temp) Close() error {
 		t.name = ""
 	}
 	return t.File.Close()
+}
+
+// Link gives an open file one more name, in the directory dirfd, whatever became
+// of the name that it was opened by. It returns an error that is fs.ErrExist where
+// the name is taken.
+func Link(f *os.File, dirfd int, name string) error {
+	return unix.Linkat(unix.AT_FDCWD, procPath(int(f.Fd())), dirfd, name, unix.AT_SYMLINK_FOLLOW)
 }
 
 // Clone makes dst share src's blocks (FICLONE). It returns an error that is
@@ -118,4 +125,15 @@ func SetModTime(fd int, t time.Time) error {
 	}
 	times := [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}
 	return unix.UtimesNanoAt(fd, "", times[:], unix.AT_EMPTY_PATH)
+}
+
+// SetModTimeAt is SetModTime for name in the directory dirfd, which is not followed
+// when it is a symlink.
+func SetModTimeAt(dirfd int, name string, t time.Time) error {
+	ts, err := unix.TimeToTimespec(t)
+	if err != nil {
+		return err
+	}
+	times := [2]unix.Timespec{{Nsec: unix.UTIME_OMIT}, ts}
+	return unix.UtimesNanoAt(dirfd, name, times[:], unix.AT_SYMLINK_NOFOLLOW)
 }

@@ -46,6 +46,15 @@ func (t *Temp) Close() error {
 	return t.File.Close()
 }
 
+// Link returns errors.ErrUnsupported.
+func Link(f *os.File, dirfd int, name string) error { return errors.ErrUnsupported }
+
+// EnableVerity returns errors.ErrUnsupported.
+func EnableVerity(f *os.File) error { return errors.ErrUnsupported }
+
+// MeasureVerity returns errors.ErrUnsupported.
+func MeasureVerity(f *os.File) ([]byte, error) { return nil, errors.ErrUnsupported }
+
 // Clone returns errors.ErrUnsupported.
 func Clone(dst, src *os.File) error { return errors.ErrUnsupported }
 
@@ -80,4 +89,14 @@ func TryLock(f *os.File, exclusive bool) error {
 func SetModTime(fd int, t time.Time) error {
 	tv := unix.NsecToTimeval(t.UnixNano())
 	return unix.Futimes(fd, []unix.Timeval{tv, tv})
+}
+
+// SetModTimeAt sets the times of name in the directory dirfd, which is not followed
+// when it is a symlink.
+func SetModTimeAt(dirfd int, name string, t time.Time) error {
+	ts, err := unix.TimeToTimespec(t)
+	if err != nil {
+		return err
+	}
+	return unix.UtimesNanoAt(dirfd, name, []unix.Timespec{ts, ts}, unix.AT_SYMLINK_NOFOLLOW)
 }

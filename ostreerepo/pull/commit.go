@@ -15,10 +15,8 @@ func (p *puller) pullHead(h head) error {
 	if err != nil {
 		return p.importError(object.Name{Checksum: h.commit, Type: object.TypeCommit}, err)
 	}
-	if h.ref != "" && !p.DisableVerifyBindings {
-		if err := ostreerepo.VerifyBindings(commit, p.src.CollectionID(), h.ref); err != nil {
-			return fmt.Errorf("Commit %s: %w", h.commit, err) //nolint:staticcheck // libostree's text
-		}
+	if err := p.verifyBindings(h, commit); err != nil {
+		return fmt.Errorf("Commit %s: %w", h.commit, err) //nolint:staticcheck // libostree's text
 	}
 	c := h.commit
 	for left := p.generations(); ; left-- {
@@ -43,6 +41,24 @@ func (p *puller) pullHead(h head) error {
 			return p.importError(object.Name{Checksum: c, Type: object.TypeCommit}, err)
 		}
 	}
+}
+
+// verifyBindings verifies that a commit was made for one of the refs that lead to
+// it. libostree looks at one of these, whichever its hash table has first.
+func (p *puller) verifyBindings(h head, commit *object.Commit) error {
+	if h.ref == "" || p.DisableVerifyBindings {
+		return nil
+	}
+	err := ostreerepo.VerifyBindings(commit, p.src.CollectionID(), h.ref)
+	for _, other := range p.heads {
+		if err == nil || other.commit != h.commit || other.ref == "" {
+			continue
+		}
+		if ostreerepo.VerifyBindings(commit, p.src.CollectionID(), other.ref) == nil {
+			return nil
+		}
+	}
+	return err
 }
 
 // visit notes that left parents of a commit are wanted: first says that the
@@ -87,6 +103,9 @@ func (p *puller) take(n object.Name) ([]byte, error) {
 
 // pullCommit brings in what belongs to a commit, which itself is there now.
 func (p *puller) pullCommit(h head, c object.Checksum, commit *object.Commit, had bool) error {
+	if err := p.verify(c, commit); err != nil {
+		return err
+	}
 	if err := p.pullDetached(c, had); err != nil {
 		return err
 	}
@@ -111,6 +130,18 @@ func (p *puller) pullCommit(h head, c object.Checksum, commit *object.Commit, ha
 	}
 	p.tx.UnmarkPartial(c)
 	return nil
+}
+
+// verify verifies the signatures that the source has of a commit.
+func (p *puller) verify(c object.Checksum, commit *object.Commit) error {
+	if p.VerifyCommit == nil {
+		return nil
+	}
+	detached, _, err := p.src.DetachedMetadata(c)
+	if err != nil {
+		return err
+	}
+	return p.VerifyCommit(c, commit.Encode(), detached)
 }
 
 // pullDetached copies the detached metadata, which may have changed since the

@@ -6,6 +6,7 @@ import (
 	"math"
 	"sync"
 
+	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/ostreerepo"
 )
@@ -28,6 +29,10 @@ type Options struct {
 	DisableFsync          bool // do not wait for the disk
 	PerObjectFsync        bool // wait for each object
 
+	// VerifyCommit, if not nil, is given each commit that comes along, with its
+	// detached metadata, before its tree is pulled. Its error ends the pull.
+	VerifyCommit func(c object.Checksum, data []byte, detached gvariant.Value) error
+
 	// Progress is called with the objects taken over so far; their total is not
 	// known and given as -1. One goroutine at a time calls it.
 	Progress func(done, total int64)
@@ -35,10 +40,10 @@ type Options struct {
 
 // Result counts what Local did.
 type Result struct {
-	Metadata      int   // metadata objects that are new in the destination
-	Content       int   // content objects that are new
-	ContentBytes  int64 // bodies written, in bytes; linked objects do not count
-	DetachedBytes int64 // detached metadata of commits that were there already, in bytes
+	Metadata      int   `json:"metadata"`      // metadata objects that are new in the destination
+	Content       int   `json:"content"`       // content objects that are new
+	ContentBytes  int64 `json:"contentBytes"`  // bodies written, in bytes; linked objects do not count
+	DetachedBytes int64 `json:"detachedBytes"` // detached metadata of commits that were there already, in bytes
 }
 
 // head is a commit that was asked for.
@@ -71,10 +76,10 @@ func Local(ctx context.Context, dst, src *ostreerepo.Repo, o Options) (*Result, 
 			return err
 		}
 		p := &puller{
-			Options: o, tx: tx, dst: dst, src: src, im: im, result: result,
+			Options: o, tx: tx, dst: dst, src: src, im: im, result: result, heads: heads,
 			seen: map[object.Name]struct{}{}, depths: map[object.Checksum]int{},
 		}
-		if err := p.run(ctx, heads); err != nil {
+		if err := p.run(ctx); err != nil {
 			return err
 		}
 		result.ContentBytes = tx.Stats().ContentBytes
@@ -130,6 +135,7 @@ type puller struct {
 	dst, src *ostreerepo.Repo
 	im       *ostreerepo.Importer
 	workers  *workers
+	heads    []head
 	seen     map[object.Name]struct{}
 	depths   map[object.Checksum]int // how many parents of a commit were asked for
 
@@ -137,12 +143,12 @@ type puller struct {
 	result *Result
 }
 
-func (p *puller) run(ctx context.Context, heads []head) error {
+func (p *puller) run(ctx context.Context) error {
 	p.workers = newWorkers(ctx)
-	if err := p.workers.wait(p.pullHeads(heads)); err != nil {
+	if err := p.workers.wait(p.pullHeads()); err != nil {
 		return err
 	}
-	for _, h := range heads {
+	for _, h := range p.heads {
 		if h.ref == "" {
 			continue
 		}
@@ -153,8 +159,8 @@ func (p *puller) run(ctx context.Context, heads []head) error {
 	return nil
 }
 
-func (p *puller) pullHeads(heads []head) error {
-	for _, h := range heads {
+func (p *puller) pullHeads() error {
+	for _, h := range p.heads {
 		if err := p.pullHead(h); err != nil {
 			return err
 		}

@@ -166,7 +166,8 @@ func (a *archive) dir(parent *dir, path []string, h object.FileHeader) error {
 		}
 	}
 	meta, err := a.t.putDirMeta(h)
-	d.meta, d.implied = meta, false
+	d.setMeta(meta)
+	d.implied = false
 	return err
 }
 

@@ -92,7 +92,7 @@ func (a *archive) createParents(path []string, e *archiveEntry) (*dir, error) {
 		return nil, err
 	}
 	d := a.t.root
-	d.meta = meta
+	d.setMeta(meta)
 	for _, name := range path[:len(path)-1] {
 		if d, err = d.subdir(name); err != nil {
 			return nil, err
@@ -100,7 +100,7 @@ func (a *archive) createParents(path []string, e *archiveEntry) (*dir, error) {
 		if err := d.load(a.t.tx.Repo()); err != nil {
 			return nil, err
 		}
-		d.meta = meta
+		d.setMeta(meta)
 	}
 	return d, nil
 }

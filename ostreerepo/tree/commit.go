@@ -36,23 +36,25 @@ func (t *Tree) AddBase(commit object.Checksum) error {
 	if err != nil {
 		return err
 	}
-	return t.root.overlay(t.tx.Repo(), c.Tree, c.Meta)
+	return t.root.overlay(t.tx, c.Tree, c.Meta)
 }
 
-// overlay lays a stored directory over d.
-func (d *dir) overlay(r *ostreerepo.Repo, contents, meta object.Checksum) error {
-	d.meta = meta
+// overlay lays a stored directory over d. The statistics count the files of
+// directories that are merged.
+func (d *dir) overlay(tx *ostreerepo.Tx, contents, meta object.Checksum) error {
+	d.setMeta(meta)
 	if d.stored == contents {
 		return nil
 	}
 	if d.empty() {
-		d.stored = contents
+		d.touch()
+		d.stored, d.loaded = contents, false
 		return nil
 	}
-	if err := d.load(r); err != nil {
+	if err := d.load(tx.Repo()); err != nil {
 		return err
 	}
-	t, err := r.DirTree(contents)
+	t, err := tx.Repo().DirTree(contents)
 	if err != nil {
 		return err
 	}
@@ -60,13 +62,14 @@ func (d *dir) overlay(r *ostreerepo.Repo, contents, meta object.Checksum) error 
 		if err := d.setFile(f.Name, &file{f.Checksum}); err != nil {
 			return err
 		}
+		tx.CountRepeat()
 	}
 	for _, e := range t.Dirs {
 		sub, err := d.subdir(e.Name)
 		if err != nil {
 			return err
 		}
-		if err := sub.overlay(r, e.Tree, e.Meta); err != nil {
+		if err := sub.overlay(tx, e.Tree, e.Meta); err != nil {
 			return err
 		}
 	}
@@ -124,7 +127,8 @@ func (w *commitWalk) dirMeta(path string, dst *dir, c object.Checksum) error {
 		h.Xattrs = nil
 	}
 	w.t.filter.apply(pathOr(path, "/"), &h)
-	dst.meta, err = w.t.putDirMeta(h)
+	sum, err := w.t.putDirMeta(h)
+	dst.setMeta(sum)
 	return err
 }
 
@@ -147,8 +151,12 @@ func (w *commitWalk) file(path string, dst *dir, e object.FileEntry) error {
 // refile replaces f's object by one with the header that the filter makes of it.
 func (t *Tree) refile(path string, f *file) error {
 	h, same, err := t.filterObject(path, f.sum)
-	if err != nil || same {
+	if err != nil {
 		return err
+	}
+	if same {
+		t.tx.CountRepeat()
+		return nil
 	}
 	in, err := t.tx.Repo().OpenFile(f.sum)
 	if err != nil {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 	"golang.org/x/sys/unix"
@@ -73,9 +74,86 @@ func TestConsumeFails(t *testing.T) {
 		!strings.Contains(err.Error(), "not UTF-8") {
 		t.Errorf("%v, want the error of the symlink", err)
 	}
-	for _, name := range []string{"/a/b/pipe", "/a/b/bad", "/a/large", "/empty"} {
+	for _, name := range []string{"/a/b/file", "/a/b/pipe", "/a/b/bad", "/a/large", "/empty"} {
 		if !exists(gone + name) {
 			t.Errorf("%s is gone", name)
+		}
+	}
+}
+
+// TestAdopt shows which files become objects themselves, what becomes of them, and
+// that a transaction that fails leaves them alone.
+func TestAdopt(t *testing.T) {
+	for _, c := range []struct {
+		mode    ostreerepo.Mode
+		perm    fs.FileMode
+		o       tree.Options
+		adopted bool
+	}{
+		{ostreerepo.ModeBare, 0o4755, tree.Options{}, true},
+		{ostreerepo.ModeBare, 0o644, tree.Options{UID: number(12)}, false},
+		{ostreerepo.ModeBare, 0o664, tree.Options{CanonicalPermissions: true}, false},
+		{ostreerepo.ModeBareUserOnly, 0o644, tree.Options{}, true},
+		{ostreerepo.ModeBareUserOnly, 0o666, tree.Options{}, false},
+		{ostreerepo.ModeBareUser, 0o644, tree.Options{}, false},
+		{ostreerepo.ModeArchive, 0o644, tree.Options{}, false},
+	} {
+		if c.mode == ostreerepo.ModeBare && !isRoot() {
+			continue
+		}
+		src := t.TempDir() + "/src"
+		writeFile(t, src+"/file", "adopt me", c.perm&0o777)
+		must(t, unix.Chmod(src+"/file", uint32(c.perm)))
+		var was, is unix.Stat_t
+		must(t, unix.Stat(src+"/file", &was))
+		r := newRepo(t, c.mode)
+		c.o.Consume = true
+		failed := errors.New("failed")
+		err := r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+			must(t, tree.New(tx, c.o).AddDir(context.Background(), src))
+			return failed
+		})
+		must(t, unix.Stat(src+"/file", &is))
+		if was.Atim, was.Ctim = is.Atim, is.Ctim; err != failed || was != is {
+			t.Errorf("%v: %v, file %+v was %+v", c.mode, err, is, was)
+		}
+		committed(t, r, "main", c.o, dirs(src))
+		same := false
+		for n, err := range r.Objects() {
+			must(t, err)
+			must(t, unix.Lstat(r.Path()+"/objects/"+n.LoosePath(c.mode == ostreerepo.ModeArchive), &is))
+			if is.Ino == was.Ino && n.Type == object.TypeFile {
+				same = true
+				if is.Mtim.Nano() != 0 || is.Nlink != 1 {
+					t.Errorf("%v: adopted file %+v", c.mode, is)
+				}
+			}
+		}
+		if same != c.adopted {
+			t.Errorf("%v %o: adopted is %v, want %v", c.mode, c.perm, same, c.adopted)
+		}
+		ostree(t, r.Path(), "fsck")
+	}
+}
+
+// TestConsumeChanged shows that what came or changed in the meantime stays.
+func TestConsumeChanged(t *testing.T) {
+	gone, _ := consumable(t)
+	r := newRepo(t, ostreerepo.ModeBareUser)
+	err := r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+		must(t, tree.New(tx, tree.Options{Consume: true}).AddDir(context.Background(), gone))
+		writeFile(t, gone+"/a/b/new", "came late", 0o644)
+		must(t, os.Remove(gone+"/a/large"))
+		writeFile(t, gone+"/a/large", "changed", 0o644)
+		must(t, os.RemoveAll(gone+"/a/b/link"))
+		return nil
+	})
+	if err == nil || !strings.Contains(err.Error(), "/a/b") {
+		t.Errorf("%v, want an error that names the directory", err)
+	}
+	for name, stays := range map[string]bool{"/a/b/new": true, "/a/large": true, "/a/b/file": false, "/a/large2": false, "/empty": false} {
+		if exists(gone+name) != stays {
+			t.Errorf("%s: there is %v", name, !stays)
 		}
 	}
 }

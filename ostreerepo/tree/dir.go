@@ -22,8 +22,12 @@ import (
 // Nothing below may be other than a regular file, a directory or a symlink. An
 // *fs.PathError says what could not be read, and why.
 func (t *Tree) AddDir(ctx context.Context, path string) error {
-	w := &dirWalk{t: t, pool: newPool(ctx), path: path, inodes: map[inode]*file{}}
-	return w.pool.wait(w.start())
+	w := &dirWalk{t: t, pool: newPool(ctx), path: path, inodes: map[inode]*file{}, eaten: eaten{top: path}}
+	err := w.pool.wait(w.start())
+	if err == nil && t.o.Consume {
+		t.tx.AfterCommit(w.eaten.remove)
+	}
+	return err
 }
 
 // dirWalk is one AddDir. The walk itself is one goroutine; it does all that
@@ -33,6 +37,7 @@ type dirWalk struct {
 	pool   *pool
 	path   string
 	inodes map[inode]*file // files with several names, by the one met first
+	eaten  eaten           // what Consume will remove
 }
 
 type inode struct{ dev, ino uint64 }
@@ -42,12 +47,10 @@ func inodeOf(st *unix.Stat_t) inode { return inode{uint64(st.Dev), uint64(st.Ino
 // source is an open directory that files are still to be read from.
 type source struct {
 	*os.File
-	fd     int
-	parent *source
-	name   string // in parent
-	path   string // in the tree, "" for the root
-	users  atomic.Int32
-	keep   atomic.Bool // something in it was not consumed
+	fd    int
+	path  string // in the tree, "" for the root
+	users atomic.Int32
+	eaten []morsel // what Consume will remove of it
 }
 
 func (w *dirWalk) open(parent *source, name, path string) (*source, error) {
@@ -57,54 +60,33 @@ func (w *dirWalk) open(parent *source, name, path string) (*source, error) {
 	}
 	f, err := linuxfs.Open(dirfd, name, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NOFOLLOW, 0)
 	if err != nil {
-		return nil, w.error("opendir", path, err)
+		return nil, &openError{fs.PathError{Op: "opendir", Path: filepath.Join(w.path, path), Err: err}}
 	}
-	s := &source{File: f, fd: int(f.Fd()), parent: parent, name: name, path: path}
+	s := &source{File: f, fd: int(f.Fd()), path: path}
 	s.users.Store(1)
-	if parent != nil {
-		parent.users.Add(1)
-	}
 	return s, nil
 }
+
+// openError is an *fs.PathError in libostree's words.
+type openError struct{ fs.PathError }
+
+func (e *openError) Error() string { return "opendir(" + e.Path + "): " + e.Err.Error() }
+
+func (e *openError) Unwrap() error { return &e.PathError }
 
 // error names the place in the source that path, in the tree, came from.
 func (w *dirWalk) error(op, path string, err error) error {
 	return &fs.PathError{Op: op, Path: filepath.Join(w.path, path), Err: err}
 }
 
-// release ends one use of s and returns err, the outcome of that use. The last
-// one closes it and, when all in it was consumed, removes it.
+// release ends one use of s, of which the last one closes it, and returns err, the
+// outcome of that use.
 func (w *dirWalk) release(s *source, err error) error {
-	if err != nil {
-		s.keep.Store(true)
-	}
 	if s.users.Add(-1) > 0 {
 		return err
 	}
 	s.Close()
-	if w.t.o.Consume && !s.keep.Load() {
-		err = w.removeDir(s)
-	}
-	if s.parent == nil {
-		return err
-	}
-	if s.keep.Load() {
-		s.parent.keep.Store(true)
-	}
-	return w.release(s.parent, err)
-}
-
-func (w *dirWalk) removeDir(s *source) error {
-	dirfd := unix.AT_FDCWD
-	if s.parent != nil {
-		dirfd = s.parent.fd
-	}
-	err := unix.Unlinkat(dirfd, s.name, unix.AT_REMOVEDIR)
-	if err == nil || s.parent == nil && err == unix.EINVAL { // the current directory stays
-		return nil
-	}
-	s.keep.Store(true)
-	return w.error("rmdir", s.path, err)
+	return err
 }
 
 func (w *dirWalk) start() error {
@@ -113,7 +95,6 @@ func (w *dirWalk) start() error {
 		return err
 	}
 	if w.t.filter.skips("/") {
-		root.keep.Store(true)
 		return w.release(root, nil)
 	}
 	return w.dir(root, w.t.root)
@@ -141,7 +122,8 @@ func (w *dirWalk) dirMeta(s *source, dst *dir) error {
 		}
 	}
 	w.t.filter.apply(pathOr(s.path, "/"), &h)
-	dst.meta, err = w.t.putDirMeta(h)
+	sum, err := w.t.putDirMeta(h)
+	dst.setMeta(sum)
 	return err
 }
 
@@ -159,6 +141,7 @@ func (w *dirWalk) contents(s *source, dst *dir) error {
 			return err
 		}
 	}
+	w.eaten.leave(s.path, s.eaten)
 	return w.pool.ctx.Err()
 }
 
@@ -174,13 +157,16 @@ func (w *dirWalk) entry(s *source, dst *dir, name string) error {
 	switch uint32(st.Mode) & object.ModeTypeMask {
 	case object.ModeDir:
 		if !w.t.filter.enters(path) {
-			return w.skip(path)
+			w.eat(s, morsel{name: name, skipped: true})
+			return nil
 		}
 		return w.subdir(s, dst, name, path)
 	case object.ModeRegular, object.ModeSymlink:
 		if w.t.filter.skips(path) {
-			return w.skip(path)
+			w.eat(s, morsel{name: name, skipped: true})
+			return nil
 		}
+		w.eat(s, morselOf(name, &st))
 		return w.file(s, dst, entryAt{name, path, st})
 	}
 	return fmt.Errorf("Not a regular file or symlink: %s", name) //nolint:staticcheck // libostree's text
@@ -196,19 +182,6 @@ func (w *dirWalk) subdir(s *source, dst *dir, name, path string) error {
 		return err
 	}
 	return w.dir(child, sub)
-}
-
-// skip removes what is left out of the tree when the source is to be consumed.
-func (w *dirWalk) skip(path string) error {
-	if !w.t.o.Consume {
-		return nil
-	}
-	root, err := os.OpenRoot(w.path)
-	if err != nil {
-		return err
-	}
-	defer root.Close()
-	return root.RemoveAll(path[1:])
 }
 
 func headerOf(st *unix.Stat_t) object.FileHeader {

@@ -1,7 +1,6 @@
 package tree
 
 import (
-	"io"
 	"os"
 
 	"github.com/treenail/treenail/format/object"
@@ -22,18 +21,17 @@ func (e *entryAt) regular() bool { return uint32(e.st.Mode)&object.ModeTypeMask 
 // file puts a file in the tree and has a worker store it, unless its object is
 // known already.
 func (w *dirWalk) file(s *source, dst *dir, e entryAt) error {
+	if known, ok := w.known(&e); ok && w.takesKnown() {
+		w.t.tx.CountCacheHit()
+		w.t.report(e.st.Size)
+		return dst.setFile(e.name, &file{known})
+	}
 	f, store := w.plan(s, &e)
 	if err := dst.setFile(e.name, f); err != nil {
 		return err
 	}
 	s.users.Add(1)
-	err := w.pool.do(func() error {
-		err := store()
-		if err == nil && w.t.o.Consume {
-			err = w.unlink(s, &e)
-		}
-		return w.release(s, err)
-	})
+	err := w.pool.do(func() error { return w.release(s, store()) })
 	if err != nil {
 		w.release(s, err)
 	}
@@ -48,15 +46,22 @@ func (w *dirWalk) plan(s *source, e *entryAt) (f *file, store func() error) {
 	}
 	if e.st.Nlink > 1 && e.regular() && w.t.filter.override == nil {
 		if same := w.inodes[inodeOf(&e.st)]; same != nil {
-			return same, func() error {
-				w.t.tx.CountRepeat()
-				w.t.report(e.st.Size)
-				return nil
-			}
+			return same, func() error { return w.repeat(e) }
 		}
 		w.inodes[inodeOf(&e.st)] = f
 	}
 	return f, func() error { return w.store(s, e, f) }
+}
+
+// repeat stands for storing one more name of a file. What is given away is not
+// counted, see ostreerepo.Tx.AdoptFile.
+func (w *dirWalk) repeat(e *entryAt) error {
+	mode := w.t.tx.Repo().Mode()
+	if !w.t.o.Consume || mode != ostreerepo.ModeBare && mode != ostreerepo.ModeBareUserOnly {
+		w.t.tx.CountRepeat()
+	}
+	w.t.report(e.st.Size)
+	return nil
 }
 
 // known reports whether the entry is a hard link to an object.
@@ -68,18 +73,20 @@ func (w *dirWalk) known(e *entryAt) (object.Checksum, bool) {
 	return w.t.o.DevIno.Lookup(i.dev, i.ino)
 }
 
+// takesKnown reports whether a hard link to an object is that object without a look
+// at its metadata.
+func (w *dirWalk) takesKnown() bool { return w.t.o.DevInoCanonical || w.t.filter.none() }
+
 // storeKnown takes a file as the object it is a hard link to, or, when the
 // options change its metadata, as a new object with the same body. The metadata
 // is the object's: in some modes that of the file is something else.
 func (w *dirWalk) storeKnown(s *source, e *entryAt, f *file, known object.Checksum) error {
-	if !w.t.o.DevInoCanonical && !w.t.filter.none() {
-		h, same, err := w.t.filterObject(e.path, known)
-		if err != nil {
-			return err
-		}
-		if !same {
-			return w.storeAs(s, e, f, h)
-		}
+	h, same, err := w.t.filterObject(e.path, known)
+	if err != nil {
+		return err
+	}
+	if !same {
+		return w.storeAs(s, e, f, h)
 	}
 	f.sum = known
 	w.t.tx.CountCacheHit()
@@ -136,12 +143,16 @@ func (w *dirWalk) storeAs(s *source, e *entryAt, f *file, h object.FileHeader) e
 }
 
 func (w *dirWalk) put(e *entryAt, f *file, h object.FileHeader, body *os.File) error {
-	var r io.Reader
-	var size int64
-	if body != nil {
-		r, size = body, e.st.Size
+	var err error
+	switch {
+	case body == nil:
+		err = w.t.put(f, h, 0, nil)
+	case w.t.o.Consume:
+		err = w.t.putAdopted(f, h, e.st.Size, body)
+	default:
+		err = w.t.put(f, h, e.st.Size, body)
 	}
-	if err := w.t.put(f, h, size, r); err != nil {
+	if err != nil {
 		return w.error("commit", e.path, err)
 	}
 	return nil
@@ -164,13 +175,6 @@ func (w *dirWalk) openRegular(s *source, e *entryAt) (*os.File, error) {
 		return nil, w.error("open", e.path, err)
 	}
 	return f, nil
-}
-
-func (w *dirWalk) unlink(s *source, e *entryAt) error {
-	if err := unix.Unlinkat(s.fd, e.name, 0); err != nil {
-		return w.error("unlink", e.path, err)
-	}
-	return nil
 }
 
 func readLink(dirfd int, name string) (string, error) {

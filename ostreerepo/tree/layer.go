@@ -68,9 +68,10 @@ func (t *Tree) AddLayer(ctx context.Context, r io.Reader, l Layer) (bodies []obj
 }
 
 // imply makes d a directory that no entry describes.
-func (t *Tree) imply(d *dir) (err error) {
+func (t *Tree) imply(d *dir) error {
 	d.implied = true
-	d.meta, err = t.putDirMeta(object.FileHeader{Mode: object.ModeDir | 0o755})
+	meta, err := t.putDirMeta(object.FileHeader{Mode: object.ModeDir | 0o755})
+	d.setMeta(meta)
 	return err
 }
 
@@ -106,15 +107,15 @@ func (a *archive) record(f *file, e *archiveEntry) {
 
 // setFile puts a file in a directory. In a layer it replaces what is there.
 func (a *archive) setFile(d *dir, name string, f *file) error {
-	if a.layer != nil {
-		delete(d.dirs, name)
+	if a.layer != nil && d.dirs[name] != nil {
+		d.remove(name)
 	}
 	return d.setFile(name, f)
 }
 
 func (a *archive) subdir(d *dir, name string) (*dir, error) {
-	if a.layer != nil {
-		delete(d.files, name)
+	if a.layer != nil && d.files[name] != nil {
+		d.remove(name)
 	}
 	return d.subdir(name)
 }
@@ -191,10 +192,11 @@ func (o *overlay) dir(path string, d *dir, upper object.DirEntry) error {
 		return err
 	}
 	if d.meta.IsZero() || !o.implied[path] {
-		d.meta = upper.Meta
+		d.setMeta(upper.Meta)
 	}
 	if _, opaque := contents.File(whiteoutOpaque); opaque {
-		*d = dir{meta: d.meta, files: map[string]*file{}, dirs: map[string]*dir{}}
+		d.files, d.dirs, d.loaded = map[string]*file{}, map[string]*dir{}, true
+		d.touch()
 	}
 	if err := d.load(o.t.tx.Repo()); err != nil {
 		return err
@@ -203,7 +205,9 @@ func (o *overlay) dir(path string, d *dir, upper object.DirEntry) error {
 		return err
 	}
 	for _, e := range contents.Dirs {
-		delete(d.files, e.Name)
+		if d.files[e.Name] != nil {
+			d.remove(e.Name)
+		}
 		sub, err := d.subdir(e.Name)
 		if err != nil {
 			return err
@@ -219,15 +223,16 @@ func (o *overlay) dir(path string, d *dir, upper object.DirEntry) error {
 func (d *dir) overlayFiles(files []object.FileEntry) error {
 	for _, f := range files {
 		if name, ok := strings.CutPrefix(f.Name, whiteoutPrefix); ok {
-			delete(d.files, name)
-			delete(d.dirs, name)
+			d.remove(name)
 		}
 	}
 	for _, f := range files {
 		if strings.HasPrefix(f.Name, whiteoutPrefix) {
 			continue
 		}
-		delete(d.dirs, f.Name)
+		if d.dirs[f.Name] != nil {
+			d.remove(f.Name)
+		}
 		if err := d.setFile(f.Name, &file{f.Checksum}); err != nil {
 			return err
 		}
@@ -288,13 +293,12 @@ func (t *Tree) Remove(path string) (n int, err error) {
 		return 0, err
 	}
 	if d.files[name] != nil {
-		delete(d.files, name)
 		n++
 	}
 	if sub := d.dirs[name]; sub != nil {
-		delete(d.dirs, name)
 		sub.walk("", func(_ string, d *dir) { n += 1 + len(d.files) })
 	}
+	d.remove(name)
 	return n, nil
 }
 

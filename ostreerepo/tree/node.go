@@ -16,12 +16,17 @@ type file struct{ sum object.Checksum }
 // dir is a directory of the tree. One that comes from a commit begins as the
 // checksum of its dirtree and is loaded when something below it is looked at.
 type dir struct {
+	parent  *dir            // nil for the root
 	meta    object.Checksum // zero: not known yet
 	implied bool            // a layer has something below it, but no entry for it
-	stored  object.Checksum // the dirtree that holds the contents; zero: the maps do
+	stored  object.Checksum // the dirtree that holds the contents; zero: none, nor for the parents
+	loaded  bool            // the maps hold the contents
 	files   map[string]*file
 	dirs    map[string]*dir
 }
+
+// emptyTree is the dirtree of a directory with nothing in it.
+var emptyTree = object.Sum((&object.DirTree{}).Encode())
 
 // maxPath is the length in bytes up to which paths are taken. The kernel takes no
 // longer ones, and it bounds how deep a hostile source can make a tree.
@@ -42,11 +47,28 @@ func quote(path string) string {
 	return strconv.Quote(path)
 }
 
-func newDir() *dir { return &dir{files: map[string]*file{}, dirs: map[string]*dir{}} }
+func newDir(parent *dir) *dir {
+	return &dir{parent: parent, loaded: true, files: map[string]*file{}, dirs: map[string]*dir{}}
+}
+
+// touch notes that the contents are no longer those of a stored dirtree.
+func (d *dir) touch() {
+	for ; d != nil && !d.stored.IsZero(); d = d.parent {
+		d.stored = object.Checksum{}
+	}
+}
+
+// setMeta sets the dirmeta, which the parent's dirtree refers to.
+func (d *dir) setMeta(meta object.Checksum) {
+	if d.meta != meta {
+		d.meta = meta
+		d.parent.touch()
+	}
+}
 
 // load brings the contents of a stored directory into the maps.
 func (d *dir) load(r *ostreerepo.Repo) error {
-	if d.stored.IsZero() {
+	if d.loaded {
 		return nil
 	}
 	t, err := r.DirTree(d.stored)
@@ -59,15 +81,15 @@ func (d *dir) load(r *ostreerepo.Repo) error {
 	}
 	d.dirs = make(map[string]*dir, len(t.Dirs))
 	for _, sub := range t.Dirs {
-		d.dirs[sub.Name] = &dir{meta: sub.Meta, stored: sub.Tree}
+		d.dirs[sub.Name] = &dir{parent: d, meta: sub.Meta, stored: sub.Tree}
 	}
-	d.stored = object.Checksum{}
+	d.loaded = true
 	return nil
 }
 
 // empty reports whether nothing was added yet.
 func (d *dir) empty() bool {
-	return d.stored.IsZero() && len(d.files) == 0 && len(d.dirs) == 0
+	return d.stored == emptyTree || d.loaded && len(d.files) == 0 && len(d.dirs) == 0
 }
 
 // setFile puts f in a loaded directory, in place of a file of that name.
@@ -79,7 +101,18 @@ func (d *dir) setFile(name string, f *file) error {
 		return fmt.Errorf("Can't replace directory with file: %s", name) //nolint:staticcheck // libostree's text
 	}
 	d.files[name] = f
+	d.touch()
 	return nil
+}
+
+// remove takes a file or directory out of a loaded directory.
+func (d *dir) remove(name string) {
+	if d.files[name] == nil && d.dirs[name] == nil {
+		return
+	}
+	delete(d.files, name)
+	delete(d.dirs, name)
+	d.touch()
 }
 
 // subdir returns the subdirectory of a loaded directory, a new one if need be.
@@ -92,8 +125,9 @@ func (d *dir) subdir(name string) (*dir, error) {
 	}
 	sub := d.dirs[name]
 	if sub == nil {
-		sub = newDir()
+		sub = newDir(d)
 		d.dirs[name] = sub
+		d.touch()
 	}
 	return sub, nil
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"sync"
 	"unicode/utf8"
 
@@ -27,8 +28,9 @@ type Options struct {
 	StatOverride *StatOverride // changes to the modes of single paths
 	SkipList     *SkipList     // paths to leave out
 
-	// Consume removes each file of an AddDir source once it is stored, and at the
-	// end the directories. After an error part of the source is gone.
+	// Consume removes AddDir sources when the transaction is committed, with what was
+	// left out of them; before that nothing is touched. Files that are already what
+	// the repository would make of them become objects by hard link.
 	Consume bool
 
 	// DevIno knows files that are hard links to objects of the repository
@@ -62,7 +64,7 @@ type Tree struct {
 
 // New returns an empty tree whose objects go to tx.
 func New(tx *ostreerepo.Tx, o Options) *Tree {
-	return &Tree{tx: tx, o: o, filter: newFilter(tx.Repo(), o), root: newDir()}
+	return &Tree{tx: tx, o: o, filter: newFilter(tx.Repo(), o), root: newDir(nil)}
 }
 
 // ErrEmpty says that a tree has no root directory, because no source had one.
@@ -85,6 +87,15 @@ func (t *Tree) put(f *file, h object.FileHeader, size int64, body io.Reader) (er
 		return fmt.Errorf("symlink target %s is not UTF-8", quote(h.Target))
 	}
 	if f.sum, err = t.tx.PutFile(h, size, body); err != nil {
+		return err
+	}
+	t.report(size)
+	return nil
+}
+
+// putAdopted is put for a regular file that is given away.
+func (t *Tree) putAdopted(f *file, h object.FileHeader, size int64, body *os.File) (err error) {
+	if f.sum, err = t.tx.AdoptFile(h, body); err != nil {
 		return err
 	}
 	t.report(size)

@@ -488,8 +488,18 @@ func (d *duel) prune() {
 	args = d.maybe(args, 6, "--keep-younger-than=@1705000000")
 	args = d.maybe(args, 6, "--retain-branch-depth="+pick(d, branches...)+"=0")
 	args = d.maybe(args, 6, "--only-branch="+pick(d, branches...))
-	args = d.maybe(args, 8, "--delete-commit="+d.rev())
+	if c := d.commits; len(c) > 0 && d.chance(8) {
+		if c := pick(d, c...); d.has(c) { // for one that is not there ostree changes the configuration
+			args = append(args, "--delete-commit="+c)
+		}
+	}
 	d.do(args...)
+}
+
+// has reports whether a commit is in the repository still.
+func (d *duel) has(commit string) bool {
+	_, err := os.Lstat(filepath.Join(d.sides[1].dir, "repo/objects", commit[:2], commit[2:]+".commit"))
+	return err == nil
 }
 
 func (d *duel) export() {
@@ -545,8 +555,7 @@ func (d *duel) pullLocal() {
 	args = d.maybe(args, 6, "--untrusted")
 	args = d.maybe(args, 8, "--commit-metadata-only")
 	args = d.maybe(args, 8, "--bareuseronly-files")
-	args = d.maybe(args, 4, "--disable-verify-bindings")
-	args = append(args, "--repo=repo2")
+	args = append(args, "--disable-verify-bindings", "--repo=repo2") // ostree looks at one ref of a commit
 	d.script = append(d.script, "ostree "+quote(args))
 	theirs, ours := d.sides[0].run(args), d.sides[1].run(args)
 	if d.over = theirs.code < 0; d.over {
@@ -568,7 +577,7 @@ func (d *duel) config() {
 		d.do("config", "get", key)
 	case 1:
 		if key != "core.mode" {
-			d.do("config", "set", key, pick(d, "true", "false", "some text", ""))
+			d.do("config", "set", key, pick(d, "true", "false"))
 		}
 	default:
 		if key != "core.mode" {

@@ -1,8 +1,8 @@
-// Suite runs libostree's own shell tests with treenail in the place of ostree.
+// Suite runs libostree's own test scripts with treenail in the place of ostree.
 //
 //	go run ./tests/suite [-treenail FILE] [-suite DIR] [-only REGEXP] [-jobs N] [-logs DIR]
 //
-// DIR holds libtest.sh and test-*.sh; Debian's package ostree-tests has them
+// DIR holds libtest.sh, test-*.sh and test-*.py; Debian's package ostree-tests has them
 // where -suite points by default. They are not part of this project, and nothing
 // of them is kept here but the names of those that have to pass, in must-pass.txt,
 // which `go test` runs.
@@ -74,12 +74,16 @@ func (s *suite) scripts(only string) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	paths, err := filepath.Glob(filepath.Join(s.dir, "test-*.sh"))
+	shell, err := filepath.Glob(filepath.Join(s.dir, "test-*.sh"))
+	if err != nil {
+		return nil, err
+	}
+	python, err := filepath.Glob(filepath.Join(s.dir, "test-*.py"))
 	if err != nil {
 		return nil, err
 	}
 	var names []string
-	for _, path := range paths {
+	for _, path := range append(shell, python...) {
 		if name := filepath.Base(path); pattern.MatchString(name) {
 			names = append(names, name)
 		}

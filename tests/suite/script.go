@@ -23,7 +23,7 @@ type suite struct {
 // timeout is how long a script may take; the slowest takes a tenth of it.
 const timeout = 3 * time.Minute
 
-// newSuite puts the program under the name ostree into a directory that will be
+// newSuite puts the program under its names in ostree into a directory that will be
 // first on the scripts' PATH, with a sudo that only runs its arguments.
 func newSuite(dir, binary, work string) (*suite, error) {
 	if _, err := os.Stat(filepath.Join(dir, "libtest.sh")); err != nil {
@@ -37,8 +37,10 @@ func newSuite(dir, binary, work string) (*suite, error) {
 	if err := os.Mkdir(s.bin, 0o755); err != nil {
 		return nil, err
 	}
-	if err := os.Symlink(binary, filepath.Join(s.bin, "ostree")); err != nil {
-		return nil, err
+	for _, name := range []string{"ostree", "rofiles-fuse"} {
+		if err := os.Symlink(binary, filepath.Join(s.bin, name)); err != nil {
+			return nil, err
+		}
 	}
 	return s, os.WriteFile(filepath.Join(s.bin, "sudo"), []byte("#!/bin/sh\nexec \"$@\"\n"), 0o755)
 }
@@ -75,7 +77,7 @@ func (s *suite) run(ctx context.Context, name string) (outcome, error) {
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	var output bytes.Buffer
-	cmd := exec.CommandContext(ctx, "unshare", "--net", "bash", "-c", `ip link set lo up && exec bash "$0"`, filepath.Join(s.dir, name))
+	cmd := exec.CommandContext(ctx, "unshare", "--net", "sh", "-c", `ip link set lo up && exec "$0"`, filepath.Join(s.dir, name))
 	cmd.Dir, cmd.Env = dir, s.environment()
 	cmd.Stdout, cmd.Stderr = &output, &output
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}

@@ -6,6 +6,7 @@ import (
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/gpg"
 )
 
 func commitCommand() *cli.Command {
@@ -44,6 +45,8 @@ type commitOptions struct {
 	sizes                           bool
 	fsync, disableFsync             bool
 	timestamp                       string
+	sign                            signFlags
+	gpg                             gpg.Signer
 }
 
 func (o *commitOptions) flags(f *cli.Flags) {
@@ -82,9 +85,11 @@ func (o *commitOptions) flags(f *cli.Flags) {
 	f.Hide("disable-fsync")
 	f.Truth(&o.fsync, "fsync", "", "POLICY", "Whether to wait until the commit is on disk: true (default) or false")
 	f.String(&o.timestamp, "timestamp", "", "TIMESTAMP", "The commit's time: @SECONDS, a date, or words like \"2 days ago\"")
+	o.sign.flags(f, true)
+	gpgFlags(f, &o.gpg)
 	f.Progress()
 	f.Unsupported("selinux-policy=", "P/selinux-policy-from-base", "selinux-labeling-epoch=",
-		"gpg-sign=", "gpg-homedir=", "sign=", "sign-type=", "sign-from-file=", "generate-composefs-metadata")
+		"generate-composefs-metadata")
 }
 
 func (o *commitOptions) run(ctx context.Context, env *cli.Env, args []string) error {

@@ -207,8 +207,8 @@ func TestCommitSizes(t *testing.T) {
 func TestCommitUnsupported(t *testing.T) {
 	newRepo(t, "archive")
 	for _, option := range []string{
-		"--gpg-sign=X", "--gpg-homedir=X", "--sign=X", "--sign-type=X", "--sign-from-file=X", "--selinux-policy=/", "-P",
-		"--selinux-policy-from-base", "--selinux-labeling-epoch=1", "--generate-composefs-metadata",
+		"--selinux-policy=/", "-P",
+		"--selinux-policy-from-base", "--selinux-labeling-epoch=1",
 	} {
 		o := ours(t, "", "commit", "--repo=repo", "-b", "main", option, ".")
 		if o.Code != 1 || !strings.HasSuffix(o.Error, ": not supported by this version") {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/treenail/treenail/format/gvariant"
+	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -94,27 +95,28 @@ func (c *committer) addDetached() error {
 }
 
 // addTreeMetadata adds the refs that the commit is bound to, and what is known
-// only when the tree is: the kernel and the objects' sizes.
-func (c *committer) addTreeMetadata() error {
+// only when the tree is: the kernel and the objects' sizes. The tree is read from
+// repo, the view of the transaction.
+func (c *committer) addTreeMetadata(repo *ostreerepo.Repo) error {
 	entries := entriesOf(c.commit.Metadata)
 	if !c.noBindings {
 		entries = append(entries, c.bindings()...)
 	}
 	if c.bootable {
-		kernel, err := findKernel(c.repo, &c.commit)
+		kernel, err := repo.KernelVersion(c.commit.Tree, c.commit.Meta)
 		if err != nil {
 			return err
 		}
-		entries = dictOrder(append(entries,
+		entries = gvariant.DictOrder(append(entries,
 			gvariant.Entry{Key: "ostree.bootable", Value: gvariant.NewBool(true)},
 			gvariant.Entry{Key: "ostree.linux", Value: gvariant.NewString(kernel)}))
 	}
 	if c.sizes {
-		sizes, err := treeSizes(c.repo, c.commit.Tree, c.commit.Meta)
+		sizes, err := repo.TreeSizes(c.commit.Tree, c.commit.Meta)
 		if err != nil {
 			return err
 		}
-		entries = append(entries, gvariant.Entry{Key: sizesKey, Value: sizes})
+		entries = append(entries, gvariant.Entry{Key: object.SizesKey, Value: object.EncodeSizes(sizes)})
 	}
 	c.commit.Metadata = gvariant.NewVardict(entries...)
 	return nil

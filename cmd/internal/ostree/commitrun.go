@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"os"
 	"strconv"
 	"strings"
@@ -13,7 +14,9 @@ import (
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/format/sign"
 	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/signing"
 )
 
 // committer is one commit being made.
@@ -24,6 +27,7 @@ type committer struct {
 
 	parentCommit *object.Commit // nil: none
 	detached     gvariant.Value
+	signers      []*sign.Signer
 	sources      sources
 
 	commit   object.Commit
@@ -33,12 +37,17 @@ type committer struct {
 
 // prepare reads everything that can be wrong before anything is written.
 func (c *committer) prepare(ctx context.Context) error {
-	for _, step := range []func() error{c.findParent, c.describe, c.setTime, c.addMetadata, c.addDetached} {
+	for _, step := range []func() error{c.findParent, c.describe, c.setTime, c.addMetadata, c.addDetached, c.findSigners} {
 		if err := step(); err != nil {
 			return err
 		}
 	}
 	return c.prepareSources(ctx)
+}
+
+func (c *committer) findSigners() (err error) {
+	c.signers, err = c.sign.signers()
+	return err
 }
 
 func (c *committer) findParent() (err error) {
@@ -87,7 +96,12 @@ func (c *committer) describe() error {
 		return c.edit()
 	}
 	if c.bodyFile != "" {
-		data, err := os.ReadFile(c.bodyFile)
+		f, err := openFile(c.bodyFile)
+		if err != nil {
+			return err
+		}
+		defer f.Close()
+		data, err := io.ReadAll(f)
 		if err != nil {
 			return err
 		}
@@ -134,53 +148,37 @@ func (c *committer) setTime() error {
 
 // run writes tree, commit and ref, and prints the result.
 func (c *committer) run(ctx context.Context) error {
-	for _, step := range c.steps() {
-		o := ostreerepo.UpdateOptions{DisableFsync: !c.fsync || c.disableFsync}
-		err := c.repo.Update(ctx, o, func(tx *ostreerepo.Tx) error {
-			err := step(ctx, tx)
-			c.count(tx.Stats())
-			return err
-		})
-		if err != nil {
+	o := ostreerepo.UpdateOptions{DisableFsync: !c.fsync || c.disableFsync}
+	err := c.repo.Update(ctx, o, func(tx *ostreerepo.Tx) error {
+		if err := c.writeTree(ctx, tx); err != nil {
 			return err
 		}
+		if err := c.writeCommit(ctx, tx); err != nil {
+			return err
+		}
+		c.stats = tx.Stats()
+		return nil
+	})
+	if err != nil {
+		return err
 	}
 	c.print()
 	return nil
 }
 
-// steps are the transactions that make the commit. Its metadata may have to be
-// read out of the tree; then the tree gets into the repository first, where
-// nothing refers to it yet.
-func (c *committer) steps() []func(context.Context, *ostreerepo.Tx) error {
-	if c.bootable || c.sizes {
-		return []func(context.Context, *ostreerepo.Tx) error{c.writeTree, c.writeCommit}
-	}
-	return []func(context.Context, *ostreerepo.Tx) error{
-		func(ctx context.Context, tx *ostreerepo.Tx) error {
-			if err := c.writeTree(ctx, tx); err != nil {
-				return err
-			}
-			return c.writeCommit(ctx, tx)
-		},
-	}
-}
-
-func (c *committer) writeCommit(_ context.Context, tx *ostreerepo.Tx) (err error) {
+func (c *committer) writeCommit(ctx context.Context, tx *ostreerepo.Tx) (err error) {
 	if c.skipUnchanged && c.isUnchanged() {
 		c.checksum = c.commit.Parent
 		return nil
 	}
-	if err := c.addTreeMetadata(); err != nil {
+	if err := c.addTreeMetadata(tx.View()); err != nil {
 		return err
 	}
 	if c.checksum, err = tx.PutCommit(&c.commit); err != nil {
 		return err
 	}
-	if c.detached.Len() > 0 {
-		if err := tx.PutDetached(c.checksum, c.detached); err != nil {
-			return err
-		}
+	if err := c.writeDetached(ctx, tx); err != nil {
+		return err
 	}
 	if c.branch == "" {
 		return nil
@@ -188,20 +186,23 @@ func (c *committer) writeCommit(_ context.Context, tx *ostreerepo.Tx) (err error
 	return tx.SetRef(c.branch, c.checksum)
 }
 
+// writeDetached writes the detached metadata, with the signatures.
+func (c *committer) writeDetached(ctx context.Context, tx *ostreerepo.Tx) error {
+	data := c.commit.Encode()
+	metadata, err := signing.Append(c.detached, data, c.signers)
+	if err == nil {
+		metadata, err = c.gpg.Append(ctx, metadata, data)
+	}
+	if err != nil || metadata.Type() == "" || metadata.Len() == 0 {
+		return err
+	}
+	return tx.PutDetached(c.checksum, metadata)
+}
+
 // isUnchanged reports whether the tree is the parent's.
 func (c *committer) isUnchanged() bool {
 	p := c.parentCommit
 	return p != nil && c.commit.Tree == p.Tree && c.commit.Meta == p.Meta
-}
-
-// count adds up what the transactions wrote.
-func (c *committer) count(s ostreerepo.Stats) {
-	c.stats.MetadataTotal += s.MetadataTotal
-	c.stats.MetadataWritten += s.MetadataWritten
-	c.stats.ContentTotal += s.ContentTotal
-	c.stats.ContentWritten += s.ContentWritten
-	c.stats.CacheHits += s.CacheHits
-	c.stats.ContentBytes += s.ContentBytes
 }
 
 func (c *committer) print() {

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
@@ -77,7 +78,8 @@ func (c *committer) treeOptions(ctx context.Context) (err error) {
 	if t.SkipList, err = parseFile(c.skipList, tree.ParseSkipList); err != nil {
 		return err
 	}
-	if c.tarFilter != "" {
+	isTar := func(s source) bool { return s.kind == "tar" }
+	if c.tarFilter != "" && slices.ContainsFunc(c.sources.list, isTar) {
 		if t.TarPathFilter, err = tree.ParsePathFilter(c.tarFilter); err != nil {
 			return err
 		}
@@ -102,7 +104,7 @@ func parseFile[T any](path string, parse func(io.Reader) (*T, error)) (*T, error
 	if path == "" {
 		return nil, nil
 	}
-	f, err := os.Open(path)
+	f, err := openFile(path)
 	if err != nil {
 		return nil, err
 	}

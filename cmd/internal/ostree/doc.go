@@ -27,6 +27,7 @@ func Commands() []*cli.Command {
 		diffCommand(),
 		exportCommand(),
 		fsckCommand(),
+		gpgSignCommand(),
 		initCommand(),
 		logCommand(),
 		lsCommand(),
@@ -36,7 +37,9 @@ func Commands() []*cli.Command {
 		remoteCommand(),
 		resetCommand(),
 		revParseCommand(),
+		rofilesCommand(),
 		showCommand(),
+		signCommand(),
 		summaryCommand(),
 	}
 }

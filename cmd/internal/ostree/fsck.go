@@ -14,19 +14,22 @@ import (
 func fsckCommand() *cli.Command {
 	var o fsckOptions
 	return &cli.Command{
-		Name: "fsck", Group: GroupRepo,
+		Name: "fsck", Args: "[REV...]", Group: GroupRepo,
 		Summary: "Verify every object that the commits consist of",
+		Details: "With REVs, only the objects of these commits. For each object that is missing or\n" +
+			"damaged, the refs and paths that use it are named.",
 		Flags: func(f *cli.Flags) {
 			f.Bool(&o.AddTombstones, "add-tombstones", "", "Write tombstones for parents that are missing")
 			f.Bool(&o.quiet, "quiet", "q", "Do not announce the stages of the work")
 			f.Bool(&o.KeepGoing, "all", "a", "Do not stop at the first damaged object")
 			f.Bool(&o.Delete, "delete", "", "Delete damaged objects")
 			f.Bool(&o.VerifyBindings, "verify-bindings", "", "Check that commits are bound to their refs")
-			f.Bool(&o.VerifyBackRefs, "verify-back-refs", "", "Check that the refs commits are bound to exist; implies --verify-bindings")
+			f.Bool(&o.VerifyBackRefs, "verify-back-refs", "", "Check that the refs commits are bound to exist")
 			f.Bool(&o.json, "json", "", "Write the report as JSON")
 			f.Progress()
 		},
-		Run: o.run,
+		Run:      o.run,
+		Complete: completeRefs,
 	}
 }
 
@@ -35,12 +38,13 @@ type fsckOptions struct {
 	quiet, json bool
 }
 
-func (o *fsckOptions) run(ctx context.Context, env *cli.Env, _ []string) error {
+func (o *fsckOptions) run(ctx context.Context, env *cli.Env, args []string) error {
 	repo, err := env.OpenRepo()
 	if err != nil {
 		return err
 	}
 	defer repo.Close()
+	o.Revs = args
 	if !o.json {
 		o.Stage = o.announcer(env)
 	}
@@ -53,6 +57,9 @@ func (o *fsckOptions) run(ctx context.Context, env *cli.Env, _ []string) error {
 	}
 	report, err := repo.Fsck(ctx, o.FsckOptions)
 	meter.Done()
+	if missing := (*ostreerepo.NotFoundError)(nil); errors.As(err, &missing) {
+		env.Warnf("Object missing: %s", missing.Name)
+	}
 	if err != nil {
 		return err
 	}
@@ -123,6 +130,11 @@ func (o *fsckOptions) conclude(env *cli.Env, report *ostreerepo.FsckReport) erro
 	for _, commit := range report.Marked {
 		env.Warnf("Marking commit as partial: %s", commit)
 	}
+	for i := range report.Problems {
+		for _, use := range report.Problems[i].Uses {
+			env.Warnf("%s is used by %s", report.Problems[i].Object, useText(&use))
+		}
+	}
 	if failure == nil {
 		env.Printf("object fsck of %d commits completed successfully - no errors found.\n", len(report.Commits))
 	}
@@ -163,6 +175,18 @@ func problemText(p *ostreerepo.FsckProblem) string {
 	return fmt.Sprintf("In commits %s: fsck %s: %s", strings.Join(commits, ", "), what, damage(p))
 }
 
+// useText names the place of an object: by the refs of its commit, if it has any.
+func useText(u *ostreerepo.FsckUse) string {
+	commit := u.Commit.String()
+	if len(u.Refs) > 0 {
+		commit = strings.Join(u.Refs, ", ") + " (" + commit + ")"
+	}
+	if u.Path == "" {
+		return commit
+	}
+	return commit + ": " + u.Path
+}
+
 // damage says what is wrong with an object, in libostree's words. The object
 // itself is named before it.
 func damage(p *ostreerepo.FsckProblem) string {
@@ -191,7 +215,22 @@ type jsonProblem struct {
 	Object  string            `json:"object"` // "CHECKSUM.TYPE"
 	Missing bool              `json:"missing"`
 	Commits []object.Checksum `json:"commits"`
+	Uses    []jsonUse         `json:"uses"` // no more than some hundred
 	Error   string            `json:"error"`
+}
+
+type jsonUse struct {
+	Commit object.Checksum `json:"commit"`
+	Refs   []string        `json:"refs"`
+	Path   string          `json:"path"` // "" for the commit itself
+}
+
+func usesJSON(uses []ostreerepo.FsckUse) []jsonUse {
+	list := []jsonUse{}
+	for _, u := range uses {
+		list = append(list, jsonUse{u.Commit, append([]string{}, u.Refs...), u.Path})
+	}
+	return list
 }
 
 func reportJSON(r *ostreerepo.FsckReport) jsonReport {
@@ -203,7 +242,7 @@ func reportJSON(r *ostreerepo.FsckReport) jsonReport {
 	j.Tombstones = append(j.Tombstones, r.Tombstones...)
 	for i := range r.Problems {
 		p := &r.Problems[i]
-		j.Problems = append(j.Problems, jsonProblem{p.Object.String(), p.Missing(), p.Commits, p.Err.Error()})
+		j.Problems = append(j.Problems, jsonProblem{p.Object.String(), p.Missing(), p.Commits, usesJSON(p.Uses), p.Err.Error()})
 	}
 	return j
 }

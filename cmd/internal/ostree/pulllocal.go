@@ -2,12 +2,16 @@ package ostree
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"io/fs"
 	"time"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
+	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/gpg"
 	"github.com/treenail/treenail/ostreerepo/pull"
 )
 
@@ -26,6 +30,8 @@ func pullLocalCommand() *cli.Command {
 
 type pullLocalOptions struct {
 	pull.Options
+	gpgVerify, gpgVerifySummary bool
+	requireDeltas, json         bool
 }
 
 func (o *pullLocalOptions) flags(f *cli.Flags) {
@@ -40,7 +46,10 @@ func (o *pullLocalOptions) flags(f *cli.Flags) {
 	f.Bool(&o.DisableVerifyBindings, "disable-verify-bindings", "", "Do not check that commits are bound to their refs")
 	f.Int(&o.Depth, "depth", "", "DEPTH", "Copy DEPTH parents too, -1 for all (default: 0)")
 	f.Progress()
-	f.Unsupported("gpg-verify", "gpg-verify-summary", "require-static-deltas")
+	f.Bool(&o.gpgVerify, "gpg-verify", "", "Verify the GPG signatures of commits with the keys of REMOTE")
+	f.Bool(&o.gpgVerifySummary, "gpg-verify-summary", "", "Verify the GPG signature of the summary with the keys of REMOTE")
+	f.Bool(&o.requireDeltas, "require-static-deltas", "", "Fail, as a local pull uses no static deltas")
+	f.Bool(&o.json, "json", "", "Write the result as JSON")
 }
 
 func (o *pullLocalOptions) run(ctx context.Context, env *cli.Env, args []string) error {
@@ -63,6 +72,9 @@ func (o *pullLocalOptions) run(ctx context.Context, env *cli.Env, args []string)
 	if o.Refs, err = refsToPull(src, args[1:]); err != nil {
 		return err
 	}
+	if err := o.checkTrust(repo, src); err != nil {
+		return err
+	}
 	meter := env.Meter("pull-local", cli.Objects)
 	o.Progress = meter.Func()
 	begun := time.Now()
@@ -71,8 +83,46 @@ func (o *pullLocalOptions) run(ctx context.Context, env *cli.Env, args []string)
 	if err != nil {
 		return err
 	}
+	if o.json {
+		return env.JSON(result)
+	}
 	env.Println(pullStatus(result, time.Since(begun)))
 	return nil
+}
+
+// checkTrust verifies the summary, and sees to the verification of commits. The
+// texts are libostree's.
+func (o *pullLocalOptions) checkTrust(repo, src *ostreerepo.Repo) error {
+	switch {
+	case o.requireDeltas && repo.Mode() == ostreerepo.ModeArchive:
+		return errors.New("Can't use static deltas in an archive repo")
+	case o.requireDeltas:
+		return errors.New("Static deltas required, but a local pull uses none")
+	case !o.gpgVerify && !o.gpgVerifySummary:
+		return nil
+	case o.Remote == "":
+		return errors.New("Must specify remote name to enable gpg verification")
+	}
+	if o.gpgVerify {
+		o.VerifyCommit = func(c object.Checksum, data []byte, detached gvariant.Value) error {
+			return gpg.VerifyCommit(repo, o.Remote, c, data, detached)
+		}
+	}
+	if !o.gpgVerifySummary {
+		return nil
+	}
+	data, err := src.Summary()
+	if errors.Is(err, fs.ErrNotExist) {
+		return errors.New("GPG verification enabled, but no summary found (use gpg-verify-summary=false in remote config to disable)")
+	}
+	if err != nil {
+		return err
+	}
+	signatures, err := src.SummarySignatures()
+	if err != nil {
+		return err
+	}
+	return gpg.VerifySummary(repo, o.Remote, data, signatures)
 }
 
 // refsToPull checks what the command line asks for, or lists the refs of src. Like

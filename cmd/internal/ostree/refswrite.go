@@ -91,7 +91,7 @@ func (o *refsOptions) newCollectionRef(repo *ostreerepo.Repo, rev string) (func(
 		return nil, err
 	}
 	if collection == "" {
-		return nil, fmt.Errorf("Invalid collection ref %s: want COLLECTION-ID:REF", o.create)
+		return nil, fmt.Errorf("Invalid collection ID %s", o.create)
 	}
 	commit, err := repo.Resolve(rev)
 	if err != nil {
@@ -117,9 +117,6 @@ func (o *refsOptions) deleteRefs(ctx context.Context, repo *ostreerepo.Repo, pre
 	if len(doomed) == 0 {
 		return nil
 	}
-	if err := checkAliases(repo, doomed); err != nil {
-		return err
-	}
 	return repo.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
 		for _, ref := range doomed {
 			if err := removeRef(tx, ref); err != nil {
@@ -139,18 +136,4 @@ func removeRef(tx *ostreerepo.Tx, ref jsonRef) error {
 
 func isNamed(refs []jsonRef, collection, name string) bool {
 	return slices.ContainsFunc(refs, func(r jsonRef) bool { return r.Collection == collection && r.Ref == name })
-}
-
-// checkAliases refuses to delete a ref while an alias that stays points to it.
-func checkAliases(repo *ostreerepo.Repo, doomed []jsonRef) error {
-	refs, err := repo.Refs()
-	if err != nil {
-		return err
-	}
-	for _, alias := range refs {
-		if alias.Alias != "" && isNamed(doomed, "", alias.Alias) && !isNamed(doomed, "", alias.Name) {
-			return fmt.Errorf("Ref '%s' has an active alias: '%s'", alias.Alias, alias.Name)
-		}
-	}
-	return nil
 }

@@ -11,8 +11,9 @@ import (
 func remoteCommand() *cli.Command {
 	return &cli.Command{
 		Name: "remote", Group: GroupRepo, NoRepo: true,
-		Summary:  "Look after the remotes of a repository",
-		Commands: []*cli.Command{remoteAddCommand(), remoteDeleteCommand(), remoteListCommand(), remoteShowURLCommand()},
+		Summary: "Look after the remotes of a repository",
+		Commands: []*cli.Command{remoteAddCommand(), remoteDeleteCommand(), remoteListCommand(), remoteShowURLCommand(),
+			remoteGPGImportCommand(), remoteGPGListKeysCommand()},
 	}
 }
 

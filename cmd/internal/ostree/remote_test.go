@@ -47,7 +47,7 @@ func TestRemote(t *testing.T) {
 	if got := must(t, "remote", "list", "--repo=repo", "--json"); !strings.Contains(got, `"url": "http://mine"`) {
 		t.Error(got)
 	}
-	for _, option := range []string{"--gpg-import=x", "--sysroot=/"} {
+	for _, option := range []string{"--sysroot=x", "--sysroot=/"} {
 		if o := ours(t, "", "remote", "add", "--repo=repo", "n", "http://n", option); o.Code != 1 || !strings.Contains(o.Error, option[:5]) {
 			t.Error(o)
 		}

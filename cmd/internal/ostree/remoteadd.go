@@ -27,6 +27,7 @@ type remoteAddOptions struct {
 	ifNotExists, force        bool
 	backend, contentURL       string
 	collection                string
+	gpgImport                 string
 }
 
 func (o *remoteAddOptions) flags(f *cli.Flags) {
@@ -39,7 +40,8 @@ func (o *remoteAddOptions) flags(f *cli.Flags) {
 	f.String(&o.backend, "custom-backend", "", "NAME", "Another program fetches what this remote has")
 	f.String(&o.contentURL, "contenturl", "", "URL", "Fetch content from this URL")
 	f.String(&o.collection, "collection-id", "", "COLLECTION-ID", "The collection that the remote's refs belong to")
-	f.Unsupported("gpg-import=", "sysroot=")
+	f.String(&o.gpgImport, "gpg-import", "", "FILE", "Import GPG keys from FILE")
+	f.Unsupported("sysroot=")
 }
 
 func (o *remoteAddOptions) run(_ context.Context, env *cli.Env, args []string) error {
@@ -64,7 +66,17 @@ func (o *remoteAddOptions) run(_ context.Context, env *cli.Env, args []string) e
 	if remote.Options, err = o.options(args[2:]); err != nil {
 		return err
 	}
-	return repo.AddRemote(remote, existing)
+	if o.gpgImport == "" {
+		return repo.AddRemote(remote, existing)
+	}
+	keys, err := readKeyFile(o.gpgImport)
+	if err != nil {
+		return err
+	}
+	if err := repo.AddRemote(remote, existing); err != nil {
+		return err
+	}
+	return importKeys(env, repo, remote.Name, keys, nil)
 }
 
 // options are the keys of the remote's group after its URL, in libostree's order.

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/format/object"
@@ -20,31 +21,28 @@ func loadRev(repo *ostreerepo.Repo, rev string) (object.Checksum, *object.Commit
 	return checksum, commit, err
 }
 
+// openFile opens a file that an option names. The error has libostree's words.
+func openFile(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	var failed *fs.PathError
+	if errors.As(err, &failed) {
+		return nil, fmt.Errorf("openat(%s): %w", path, failed.Err)
+	}
+	return f, err
+}
+
 // lookup finds a path in a commit's tree. Its errors are in libostree's words:
 // of a path that is not there they name the first part that is missing.
 func lookup(repo *ostreerepo.Repo, commit *object.Commit, path string) (ostreerepo.Entry, error) {
 	e, err := repo.Lookup(commit.Tree, commit.Meta, path)
 	var inTree *fs.PathError
 	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return e, fmt.Errorf("No such file or directory: %s", missingPart(repo, commit, absolute(path)))
+	case errors.As(err, &inTree) && errors.Is(err, fs.ErrNotExist):
+		return e, fmt.Errorf("No such file or directory: %s", inTree.Path)
 	case errors.As(err, &inTree):
 		return e, errors.New("Not a directory")
 	}
 	return e, err
-}
-
-// missingPart is the shortest prefix of a path that is not in the tree.
-func missingPart(repo *ostreerepo.Repo, commit *object.Commit, path string) string {
-	for i := 1; i < len(path); i++ {
-		if path[i] != '/' {
-			continue
-		}
-		if _, err := repo.Lookup(commit.Tree, commit.Meta, path[:i]); err != nil {
-			return path[:i]
-		}
-	}
-	return path
 }
 
 // completeRefs offers the repository's refs to a shell, nothing when there is

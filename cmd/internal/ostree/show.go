@@ -4,12 +4,13 @@ import (
 	"context"
 	"encoding/hex"
 	"fmt"
-	"os"
+	"io"
 	"slices"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/format/openpgp"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -36,6 +37,7 @@ type showOptions struct {
 	raw          bool
 	noByteswap   bool
 	json         bool
+	verdict      verdict
 }
 
 func (o *showOptions) flags(f *cli.Flags) {
@@ -50,7 +52,8 @@ func (o *showOptions) flags(f *cli.Flags) {
 	f.Bool(&o.raw, "raw", "", "Show the object as GVariant text")
 	f.Bool(&o.noByteswap, "no-byteswap", "B", "Print integers as they are stored, most significant byte first")
 	f.Bool(&o.json, "json", "", "Write the commit or object as JSON")
-	f.Unsupported("gpg-homedir=", "gpg-verify-remote=")
+	f.String(&o.verdict.home, "gpg-homedir", "", "HOMEDIR", "Verify GPG signatures with the keys in this home directory of GPG")
+	f.String(&o.verdict.remote, "gpg-verify-remote", "", "REMOTE", "Verify GPG signatures with the keys of this remote")
 }
 
 func (o *showOptions) run(_ context.Context, env *cli.Env, args []string) error {
@@ -170,7 +173,12 @@ func (o *showOptions) printFile(env *cli.Env, path string) error {
 	if err != nil {
 		return err
 	}
-	data, err := os.ReadFile(path)
+	f, err := openFile(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	data, err := io.ReadAll(f)
 	if err != nil {
 		return err
 	}
@@ -209,8 +217,29 @@ func (o *showOptions) commit(env *cli.Env, repo *ostreerepo.Repo, c object.Check
 	if err != nil {
 		return err
 	}
-	if o.json {
-		return env.JSON(commitJSON(c, commit))
+	signatures, err := o.verdict.ofCommit(repo, c, commit)
+	if err != nil {
+		return err
 	}
-	return writeCommit(env.Stdout, c, commit, o.dump())
+	if o.json {
+		return env.JSON(shownJSON(c, commit, signatures))
+	}
+	if err := writeCommit(env.Stdout, c, commit, o.dump()); err != nil {
+		return err
+	}
+	return writeSignatures(env.Stdout, signatures, "")
+}
+
+// shownCommit is a commit in the JSON of show.
+type shownCommit struct {
+	jsonCommit
+	Signatures []openpgp.Signature `json:"gpgSignatures,omitempty"`
+}
+
+func shownJSON(c object.Checksum, commit *object.Commit, signatures *openpgp.Result) shownCommit {
+	shown := shownCommit{jsonCommit: commitJSON(c, commit)}
+	if signatures != nil {
+		shown.Signatures = signatures.Signatures
+	}
+	return shown
 }

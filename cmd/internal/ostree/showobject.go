@@ -90,27 +90,27 @@ func printSizes(env *cli.Env, repo *ostreerepo.Repo, rev string) error {
 	if err != nil {
 		return err
 	}
-	sizes, err := commitSizes(commit)
+	sizes, err := commit.Sizes()
 	if err != nil {
 		return err
 	}
-	var needed, total objectSize
+	var needed, total object.Size
 	var missing int
 	for _, s := range sizes {
-		total.archived += s.archived
-		total.unpacked += s.unpacked
-		found, err := repo.Has(s.name)
+		total.Archived += s.Archived
+		total.Unpacked += s.Unpacked
+		found, err := repo.Has(s.Name)
 		if err != nil {
 			return err
 		}
 		if !found {
-			needed.archived += s.archived
-			needed.unpacked += s.unpacked
+			needed.Archived += s.Archived
+			needed.Unpacked += s.Unpacked
 			missing++
 		}
 	}
-	env.Printf("Compressed size (needed/total): %s/%s\n", cli.Size(needed.archived), cli.Size(total.archived))
-	env.Printf("Unpacked size (needed/total): %s/%s\n", cli.Size(needed.unpacked), cli.Size(total.unpacked))
+	env.Printf("Compressed size (needed/total): %s/%s\n", cli.Size(needed.Archived), cli.Size(total.Archived))
+	env.Printf("Unpacked size (needed/total): %s/%s\n", cli.Size(needed.Unpacked), cli.Size(total.Unpacked))
 	env.Printf("Number of objects (needed/total): %d/%d\n", missing, len(sizes))
 	return nil
 }

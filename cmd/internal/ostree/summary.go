@@ -10,6 +10,8 @@ import (
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/summary"
 	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/gpg"
+	"github.com/treenail/treenail/ostreerepo/signing"
 )
 
 func summaryCommand() *cli.Command {
@@ -28,6 +30,8 @@ type summaryOptions struct {
 	update, view, raw, listKeys, json bool
 	key                               string
 	metadata                          []string
+	sign                              signFlags
+	gpg                               gpg.Signer
 }
 
 func (o *summaryOptions) flags(f *cli.Flags) {
@@ -38,7 +42,8 @@ func (o *summaryOptions) flags(f *cli.Flags) {
 	f.String(&o.key, "print-metadata-key", "", "KEY", "Print the value of a key of the metadata")
 	f.Strings(&o.metadata, "add-metadata", "m", "KEY=VALUE", "With --update, add to the metadata; VALUE is GVariant text")
 	f.Bool(&o.json, "json", "", "Show the summary as JSON")
-	f.Unsupported("gpg-sign=", "gpg-homedir=", "sign=", "sign-type=")
+	o.sign.flags(f, false)
+	gpgFlags(f, &o.gpg)
 }
 
 func (o *summaryOptions) run(ctx context.Context, env *cli.Env, _ []string) error {
@@ -72,6 +77,19 @@ func (o *summaryOptions) updateSummary(ctx context.Context, repo *ostreerepo.Rep
 			return fmt.Errorf("Error parsing variant ‘%s’: : %w", text, err)
 		}
 		update.Metadata = append(update.Metadata, gvariant.Entry{Key: key, Value: value})
+	}
+	signers, err := o.sign.signers()
+	if err != nil {
+		return err
+	}
+	if len(signers)+len(o.gpg.Keys) > 0 {
+		update.Sign = func(data []byte) (gvariant.Value, error) {
+			signatures, err := o.gpg.Append(ctx, gvariant.NewVardict(), data)
+			if err != nil {
+				return signatures, err
+			}
+			return signing.Append(signatures, data, signers)
+		}
 	}
 	return repo.UpdateSummary(ctx, update)
 }

@@ -152,7 +152,7 @@ func TestSummaryKeys(t *testing.T) {
 	if len(s.Refs) != 4 || s.Refs[3].Collection != "org.example.Os" || s.Metadata["ostree.summary.mode"] != "'bare-user'" {
 		t.Errorf("%+v", s)
 	}
-	if o := ours(t, "", "summary", "--repo=repo", "-u", "--gpg-sign=x"); o.Code != 1 || !strings.Contains(o.Error, "--gpg-sign") {
+	if o := ours(t, "", "summary", "--repo=repo", "-u", "--gpg-sign=x"); o.Code != 1 || !strings.Contains(o.Error, "Unable to lookup key ID x") {
 		t.Error(o)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/format/openpgp"
 	"github.com/treenail/treenail/format/summary"
 	"github.com/treenail/treenail/ostreerepo"
 )
@@ -27,11 +28,38 @@ func viewSummary(env *cli.Env, repo *ostreerepo.Repo, s *summary.Summary) error 
 		entry := s.Metadata.At(i)
 		viewEntry(env, entry.At(0).Str(), entry.At(1).Variant())
 	}
+	return viewSignatures(env, repo)
+}
+
+// viewSignatures says who signed the summary. As in libostree, only GPG's
+// signatures are looked into.
+func viewSignatures(env *cli.Env, repo *ostreerepo.Repo) error {
 	signed, err := repo.SummarySigned()
-	if err == nil && !signed {
-		env.Println("Summary is unsigned")
+	if err != nil {
+		return err
 	}
-	return err
+	if !signed {
+		env.Println("Summary is unsigned")
+		return nil
+	}
+	result, err := summaryVerdict(repo)
+	if err != nil || result == nil {
+		return err
+	}
+	env.Println()
+	return writeSignatures(env.Stdout, result, " on the summary")
+}
+
+func summaryVerdict(repo *ostreerepo.Repo) (*openpgp.Result, error) {
+	data, err := repo.Summary()
+	if err != nil {
+		return nil, err
+	}
+	signatures, err := repo.SummarySignatures()
+	if err != nil {
+		return nil, err
+	}
+	return new(verdict).of(repo, data, signatures)
 }
 
 func viewRef(env *cli.Env, collection string, ref summary.Ref) {
@@ -103,6 +131,8 @@ type jsonSummary struct {
 	Refs     []jsonSummaryRef  `json:"refs"`
 	Metadata map[string]string `json:"metadata"`
 	Signed   bool              `json:"signed"`
+
+	Signatures []openpgp.Signature `json:"gpgSignatures,omitempty"`
 }
 
 type jsonSummaryRef struct {
@@ -128,6 +158,13 @@ func summaryJSON(env *cli.Env, repo *ostreerepo.Repo, s *summary.Summary) error 
 	}
 	if out.Signed, err = repo.SummarySigned(); err != nil {
 		return err
+	}
+	result, err := summaryVerdict(repo)
+	if err != nil {
+		return err
+	}
+	if result != nil {
+		out.Signatures = result.Signatures
 	}
 	return env.JSON(out)
 }

@@ -1,26 +1,21 @@
-package ostree
+package gvariant
 
-import (
-	"math/bits"
+import "math/bits"
 
-	"github.com/treenail/treenail/format/gvariant"
-)
+// A GVariantDict of GLib's is a hash table, and is written in the order of the
+// table's slots. Where libostree uses one, that order is part of checksums, so it
+// is computed here as GLib (2.60 and later) does: open addressing in a table whose
+// size is a power of two, a first slot found modulo a prime, a quadratic probe,
+// and a rebuild in place when it is full.
 
-// With commit --bootable, libostree collects the metadata in a hash table of
-// GLib's and writes it in the order of the table's slots. That order is part of
-// the commit's checksum, so it is computed here as GLib (2.60 and later) does:
-// open addressing in a table whose size is a power of two, a first slot found
-// modulo a prime, a quadratic probe, and a rebuild in place when it is full.
-
-// dictOrder returns the entries in the order in which libostree writes a
-// dictionary that they were inserted into. Of entries with the same key the
-// last value counts.
-func dictOrder(entries []gvariant.Entry) []gvariant.Entry {
+// DictOrder returns the entries in the order in which a GVariantDict writes what
+// was inserted into it. Of entries with the same key the last value counts.
+func DictOrder(entries []Entry) []Entry {
 	t := newDictTable(8)
 	for _, e := range entries {
 		t.insert(e)
 	}
-	var ordered []gvariant.Entry
+	var ordered []Entry
 	for _, slot := range t.slots {
 		if slot != nil {
 			ordered = append(ordered, slot.entry)
@@ -30,7 +25,7 @@ func dictOrder(entries []gvariant.Entry) []gvariant.Entry {
 }
 
 type dictSlot struct {
-	entry gvariant.Entry
+	entry Entry
 	hash  uint32
 }
 
@@ -70,7 +65,7 @@ func (t *dictTable) first(hash uint32) int { return int(hash * 11 % t.prime) }
 // next is the slot to try after i, the step-th of its sequence.
 func (t *dictTable) next(i, step int) int { return (i + step) & (len(t.slots) - 1) }
 
-func (t *dictTable) insert(e gvariant.Entry) {
+func (t *dictTable) insert(e Entry) {
 	hash := dictHash(e.Key)
 	i, step := t.first(hash), 0
 	for t.slots[i] != nil {

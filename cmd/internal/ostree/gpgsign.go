@@ -1,0 +1,123 @@
+package ostree
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"strings"
+
+	"github.com/treenail/treenail/cmd/internal/cli"
+	"github.com/treenail/treenail/format/gvariant"
+	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/format/openpgp"
+	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/gpg"
+)
+
+func gpgSignCommand() *cli.Command {
+	var o gpgSignOptions
+	return &cli.Command{
+		Name: "gpg-sign", Args: "COMMIT KEY-ID...", Group: GroupRepo,
+		Summary: "Sign a commit with GPG",
+		Flags: func(f *cli.Flags) {
+			f.Bool(&o.remove, "delete", "d", "Delete the signatures by any of the keys")
+			f.String(&o.signer.Home, "gpg-homedir", "", "HOMEDIR", "Home directory of GPG (default: the user's)")
+		},
+		Run: o.run,
+	}
+}
+
+type gpgSignOptions struct {
+	remove bool
+	signer gpg.Signer
+}
+
+func (o *gpgSignOptions) run(ctx context.Context, env *cli.Env, args []string) error {
+	repo, err := env.OpenRepo()
+	if err != nil {
+		return err
+	}
+	defer repo.Close()
+	switch len(args) {
+	case 0:
+		return cli.Usagef("Need a COMMIT to sign")
+	case 1:
+		return cli.Usagef("Need at least one GPG KEY-ID to sign with")
+	}
+	c, err := repo.Resolve(args[0])
+	if err != nil {
+		return err
+	}
+	o.signer.Keys = args[1:]
+	if !o.remove {
+		return o.signer.SignCommit(ctx, repo, c)
+	}
+	n, err := o.signer.DeleteSignatures(ctx, repo, c)
+	if err == nil {
+		env.Printf("Signatures deleted: %d\n", n)
+	}
+	return err
+}
+
+// gpgFlags are the options with which commit and summary sign.
+func gpgFlags(f *cli.Flags, s *gpg.Signer) {
+	f.Strings(&s.Keys, "gpg-sign", "", "KEY-ID", "Sign with this GPG key")
+	f.String(&s.Home, "gpg-homedir", "", "HOMEDIR", "Home directory of GPG (default: the user's)")
+}
+
+// verdict is the keyring that show and summary judge signatures by.
+type verdict struct {
+	home, remote string
+}
+
+func (o *verdict) keyring(repo *ostreerepo.Repo) (*openpgp.Keyring, error) {
+	switch {
+	case o.remote != "":
+		return gpg.Keyring(repo, o.remote)
+	case o.home != "":
+		return gpg.HomeKeyring(o.home)
+	}
+	return gpg.AllKeyrings(repo)
+}
+
+// of is what became of the GPG signatures in a dictionary; nil when it has none.
+func (o *verdict) of(repo *ostreerepo.Repo, data []byte, signatures gvariant.Value) (*openpgp.Result, error) {
+	k, err := o.keyring(repo)
+	if err != nil {
+		return nil, err
+	}
+	result, err := gpg.Verify(k, data, signatures)
+	if errors.Is(err, gpg.ErrNoSignatures) {
+		return nil, nil
+	}
+	return result, err
+}
+
+// ofCommit is of for a commit's.
+func (o *verdict) ofCommit(repo *ostreerepo.Repo, c object.Checksum, commit *object.Commit) (*openpgp.Result, error) {
+	metadata, ok, err := repo.DetachedMetadata(c)
+	if err != nil || !ok {
+		return nil, err
+	}
+	return o.of(repo, commit.Encode(), metadata)
+}
+
+// writeSignatures describes signatures, after a line that counts them; suffix ends
+// that line.
+func writeSignatures(w io.Writer, r *openpgp.Result, suffix string) error {
+	if r == nil {
+		return nil
+	}
+	plural := "s"
+	if len(r.Signatures) == 1 {
+		plural = ""
+	}
+	var b strings.Builder
+	fmt.Fprintf(&b, "Found %d signature%s%s:\n", len(r.Signatures), plural, suffix)
+	for _, s := range r.Signatures {
+		b.WriteString("\n" + s.Describe("  "))
+	}
+	_, err := io.WriteString(w, b.String())
+	return err
+}

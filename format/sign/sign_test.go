@@ -1,0 +1,200 @@
+package sign_test
+
+import (
+	"bytes"
+	"crypto/ecdsa"
+	"crypto/ed25519"
+	"crypto/elliptic"
+	"crypto/rand"
+	"crypto/rsa"
+	"crypto/x509"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/pem"
+	"strings"
+	"testing"
+
+	"github.com/treenail/treenail/format/gvariant"
+	"github.com/treenail/treenail/format/sign"
+)
+
+func TestMetadata(t *testing.T) {
+	var v gvariant.Value
+	if _, ok := sign.Signatures(v, sign.KeyDummy); ok {
+		t.Error("signatures in nothing")
+	}
+	v = gvariant.NewVardict(gvariant.Entry{Key: "note", Value: gvariant.NewString("x")})
+	v = sign.Append(v, sign.KeyDummy, []byte("one"))
+	v = sign.Append(v, sign.KeyGPG, []byte("two"))
+	v = sign.Append(v, sign.KeyDummy, []byte("three"))
+	got, ok := sign.Signatures(v, sign.KeyDummy)
+	if !ok || len(got) != 2 || string(got[1]) != "three" {
+		t.Errorf("signatures %q", got)
+	}
+	v = sign.Replace(v, sign.KeyDummy, nil)
+	if _, ok := sign.Signatures(v, sign.KeyDummy); ok || v.Len() != 2 {
+		t.Errorf("after removal: %s", v.Print(true))
+	}
+	wrong := gvariant.NewVardict(gvariant.Entry{Key: sign.KeyDummy, Value: gvariant.NewString("x")})
+	if _, ok := sign.Signatures(wrong, sign.KeyDummy); ok {
+		t.Error("a string is no array of signatures")
+	}
+}
+
+// pair is a key pair as it stands in configurations.
+type pair struct {
+	name           string
+	typ            sign.Type
+	secret, public string
+}
+
+func pairs(t testing.TB) []pair {
+	t.Helper()
+	public, secret, err := ed25519.GenerateKey(rand.Reader)
+	ok(t, err)
+	rsaKey, err := rsa.GenerateKey(rand.Reader, 2048)
+	ok(t, err)
+	ecKey, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
+	ok(t, err)
+	b64 := base64.StdEncoding.EncodeToString
+	all := []pair{{"ed25519", sign.Ed25519, b64(secret), b64(public)}, {"dummy", sign.Dummy, "word", "word"}}
+	for name, key := range map[string]struct{ secret, public any }{
+		"ed25519": {secret, public}, "rsa": {rsaKey, &rsaKey.PublicKey}, "ecdsa": {ecKey, &ecKey.PublicKey},
+	} {
+		s, err := x509.MarshalPKCS8PrivateKey(key.secret)
+		ok(t, err)
+		p, err := x509.MarshalPKIXPublicKey(key.public)
+		ok(t, err)
+		all = append(all, pair{"spki " + name, sign.SPKI, b64(s), b64(p)},
+			pair{"pem " + name, sign.SPKI, toPEM("PRIVATE KEY", s), toPEM("PUBLIC KEY", p)})
+	}
+	return all
+}
+
+func toPEM(kind string, der []byte) string {
+	return string(pem.EncodeToMemory(&pem.Block{Type: kind, Bytes: der}))
+}
+
+func ok(t testing.TB, err error) {
+	t.Helper()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func TestSignAndVerify(t *testing.T) {
+	data := []byte("a commit")
+	all := pairs(t)
+	for _, p := range all {
+		signer, err := p.typ.ParseSecretKey(p.secret)
+		ok(t, err)
+		signature, err := signer.Sign(data)
+		ok(t, err)
+		key, err := p.typ.ParsePublicKey(p.public)
+		ok(t, err)
+		keys := []*sign.PublicKey{key}
+		message, err := p.typ.Verify(data, [][]byte{signature}, keys, nil)
+		if err != nil || !strings.HasPrefix(message, string(p.typ)+": Signature verified") {
+			t.Errorf("%s: %q, %v", p.name, message, err)
+		}
+		if p.typ == sign.Dummy {
+			continue
+		}
+		if _, err := p.typ.Verify([]byte("another"), [][]byte{signature}, keys, nil); err == nil {
+			t.Errorf("%s: other data verifies", p.name)
+		}
+		if _, err := p.typ.Verify(data, [][]byte{signature}, keys, keys); err == nil || !strings.HasSuffix(err.Error(), "no signatures found") {
+			t.Errorf("%s: by a revoked key: %v", p.name, err)
+		}
+		bent := bytes.Clone(signature)
+		bent[3] ^= 1
+		_, err = p.typ.Verify(data, [][]byte{bent}, keys, nil)
+		if want := "Signature couldn't be verified with: key '" + hex.EncodeToString(raw(t, p.public)) + "'"; err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("%s: bent signature: %v", p.name, err)
+		}
+	}
+}
+
+func raw(t testing.TB, public string) []byte {
+	t.Helper()
+	if block, _ := pem.Decode([]byte(public)); block != nil {
+		return block.Bytes
+	}
+	data, err := base64.StdEncoding.DecodeString(public)
+	ok(t, err)
+	return data
+}
+
+func TestManyKeysInError(t *testing.T) {
+	var keys []*sign.PublicKey
+	for range 5 {
+		public, _, err := ed25519.GenerateKey(rand.Reader)
+		ok(t, err)
+		key, err := sign.Ed25519.ParsePublicKey(base64.StdEncoding.EncodeToString(public))
+		ok(t, err)
+		keys = append(keys, key)
+	}
+	_, err := sign.Ed25519.Verify(nil, [][]byte{make([]byte, 64)}, keys, nil)
+	if err == nil || err.Error() != "ed25519: Signature couldn't be verified; tried 5 keys" {
+		t.Error(err)
+	}
+}
+
+func TestBadKeys(t *testing.T) {
+	for _, c := range []struct {
+		typ  sign.Type
+		text string
+		err  string
+	}{
+		{sign.Ed25519, "###", "illegal base64"},
+		{sign.Ed25519, "AAAA", "expected 32 bytes, got 3 bytes"},
+		{sign.SPKI, "AAAA", "asn1"},
+		{sign.SPKI, "", "asn1"},
+	} {
+		if _, err := c.typ.ParsePublicKey(c.text); err == nil || !strings.Contains(err.Error(), c.err) {
+			t.Errorf("%s %q: %v", c.typ, c.text, err)
+		}
+		if _, err := c.typ.ParseSecretKey(c.text); err == nil {
+			t.Errorf("%s secret %q: no error", c.typ, c.text)
+		}
+	}
+	if _, err := sign.ParseType("gpg"); err == nil || err.Error() != "Requested signature type is not implemented" {
+		t.Error(err)
+	}
+}
+
+func TestReadPublicKeys(t *testing.T) {
+	var file strings.Builder
+	want := 0
+	for _, p := range pairs(t) {
+		if strings.HasPrefix(p.name, "pem") {
+			file.WriteString("a comment\n" + p.public)
+			want++
+		}
+	}
+	if got := sign.SPKI.ReadPublicKeys([]byte(file.String())); len(got) != want {
+		t.Errorf("%d keys of a PEM file, want %d", len(got), want)
+	}
+	public := base64.StdEncoding.EncodeToString(make([]byte, 32))
+	if got := sign.Ed25519.ReadPublicKeys([]byte("no key\n" + public + "\r\n\n" + public)); len(got) != 2 {
+		t.Errorf("%d keys of a list, want 2", len(got))
+	}
+}
+
+func FuzzKeys(f *testing.F) {
+	for _, p := range pairs(f) {
+		f.Add(string(p.typ), []byte(p.public))
+		f.Add(string(p.typ), []byte(p.secret))
+	}
+	f.Fuzz(func(t *testing.T, name string, data []byte) {
+		typ, err := sign.ParseType(name)
+		if err != nil {
+			return
+		}
+		keys := typ.ReadPublicKeys(data)
+		typ.Verify(data, [][]byte{data, make([]byte, 64)}, keys, nil)
+		if s, err := typ.ReadSecretKey(data); err == nil {
+			s.Sign(data)
+		}
+	})
+}
