@@ -63,8 +63,8 @@ func importImage(ctx context.Context, src oci.Source, img *oci.Image, r *ostreer
 	src = meteredSource{src, &meter{report: o.Progress, total: plan.Size()}}
 	result := &Result{Digest: img.Digest}
 	err = r.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
-		in := newIngest(tx, src, plan.Commit)
-		if err := in.commitOf(ctx, layers, result); err != nil {
+		in := newIngest(src, plan.Commit)
+		if err := in.commitOf(ctx, tx, layers, result); err != nil {
 			return err
 		}
 		result.Stats = tx.Stats()
@@ -85,30 +85,33 @@ func imageError(img *oci.Image, err error) error {
 
 // commitOf brings the commit of the layers into the transaction, by fetching no
 // more than is needed, and says so in result.
-func (in *ingest) commitOf(ctx context.Context, layers []Layer, result *Result) error {
-	complete, err := in.alreadyThere()
+func (in *ingest) commitOf(ctx context.Context, tx *ostreerepo.Tx, layers []Layer, result *Result) error {
+	complete, err := in.alreadyThere(tx)
 	if err != nil {
 		return err
 	}
 	if complete {
 		result.Commit = in.want
-		fetched, err := in.detachedOnly(ctx, &layers[0])
+		fetched, err := in.detachedOnly(ctx, tx, &layers[0])
 		if fetched {
 			result.Layers = 1
 		}
 		return err
 	}
-	if err := in.layers(ctx, layers); err != nil {
+	err = in.layers(ctx, layers, func(ctx context.Context, l *Layer) error {
+		return in.layer(ctx, &intake{Layer: l, tx: tx})
+	})
+	if err != nil {
 		return err
 	}
 	result.Commit = in.found
 	result.Layers = len(layers)
-	return in.inventory.check(in.tx, in.found, in.commit)
+	return in.inventory.check(tx, in.found, in.commit)
 }
 
 // alreadyThere reports whether the repository has all of the promised commit.
-func (in *ingest) alreadyThere() (bool, error) {
-	r := in.tx.Repo()
+func (in *ingest) alreadyThere(tx *ostreerepo.Tx) (bool, error) {
+	r := tx.Repo()
 	ok, err := r.Has(object.Name{Checksum: in.want, Type: object.TypeCommit})
 	if !ok || err != nil {
 		return false, err
@@ -120,7 +123,7 @@ func (in *ingest) alreadyThere() (bool, error) {
 	if err != nil {
 		return false, err
 	}
-	err = in.inventory.check(in.tx, in.want, commit)
+	err = in.inventory.check(tx, in.want, commit)
 	if isMissing(err) {
 		return false, nil
 	}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"runtime"
+	"sync"
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
@@ -29,9 +30,8 @@ const (
 	buffers = 24
 )
 
-// ingest is the way of layers into one transaction.
+// ingest is the way of the layers of a commit into a repository.
 type ingest struct {
-	tx        *ostreerepo.Tx
 	src       oci.Source
 	want      object.Checksum // what the label promises; zero: nothing
 	inventory *inventory
@@ -44,16 +44,26 @@ type ingest struct {
 	commit *object.Commit
 }
 
-// job is an object for a worker.
-type job struct {
-	layer *Layer
-	item  ostreetar.Item
-	buf   []byte // what item.Body reads from
+// intake is a layer on its way into a transaction.
+type intake struct {
+	*Layer
+	tx       *ostreerepo.Tx
+	stored   sync.WaitGroup    // of what is with workers
+	contents []object.Checksum // the content objects in the layer, in its order
+	bodies   []object.Checksum // those that have a body
+
+	rec ostreetar.Recorder // may be nil
 }
 
-func newIngest(tx *ostreerepo.Tx, src oci.Source, want object.Checksum) *ingest {
+// job is an object for a worker.
+type job struct {
+	to   *intake
+	item ostreetar.Item
+	buf  []byte // what item.Body reads from
+}
+
+func newIngest(src oci.Source, want object.Checksum) *ingest {
 	in := &ingest{
-		tx:        tx,
 		src:       src,
 		want:      want,
 		inventory: newInventory(),
@@ -66,8 +76,9 @@ func newIngest(tx *ostreerepo.Tx, src oci.Source, want object.Checksum) *ingest 
 	return in
 }
 
-// layers reads all layers of a commit and puts their objects.
-func (in *ingest) layers(ctx context.Context, layers []Layer) error {
+// layers has take called for each of the layers, a few at a time, in their order.
+// What take puts is stored by workers.
+func (in *ingest) layers(ctx context.Context, layers []Layer, take func(context.Context, *Layer) error) error {
 	g, ctx := errgroup.WithContext(ctx)
 	for range max(2, runtime.GOMAXPROCS(0)) {
 		g.Go(in.work)
@@ -77,7 +88,12 @@ func (in *ingest) layers(ctx context.Context, layers []Layer) error {
 		readers, ctx := errgroup.WithContext(ctx)
 		readers.SetLimit(parallelLayers)
 		for i := range layers {
-			readers.Go(func() error { return in.layer(ctx, &layers[i]) })
+			readers.Go(func() error {
+				if ctx.Err() != nil {
+					return context.Cause(ctx) // another layer has failed
+				}
+				return take(ctx, &layers[i])
+			})
 		}
 		return readers.Wait()
 	})
@@ -87,23 +103,25 @@ func (in *ingest) layers(ctx context.Context, layers []Layer) error {
 // work stores objects until there are no more.
 func (in *ingest) work() error {
 	for j := range in.jobs {
-		err := in.store(j.item)
+		err := in.store(j.to.tx, j.item)
 		in.free <- j.buf
+		j.to.stored.Done()
 		if err != nil {
-			return fmt.Errorf("%s: %w", j.layer, err)
+			return fmt.Errorf("%s: %w", j.to, err)
 		}
 	}
 	return nil
 }
 
-// layer reads one layer.
-func (in *ingest) layer(ctx context.Context, l *Layer) error {
-	if ctx.Err() != nil {
-		return context.Cause(ctx) // another layer has failed
-	}
-	err := withLayer(ctx, in.src, l, func(r *ostreetar.Reader) error {
-		if l.Kind == KindOSTree {
-			if err := in.readCommit(r); err != nil {
+// layer reads one layer. When it returns without an error, all is stored that did
+// not fail with a worker.
+func (in *ingest) layer(ctx context.Context, to *intake) error {
+	err := withLayer(ctx, in.src, to.Layer, func(r *ostreetar.Reader) error {
+		if to.rec != nil {
+			r.Record(to.rec)
+		}
+		if to.Kind == KindOSTree {
+			if err := in.readCommit(to.tx, r); err != nil {
 				return err
 			}
 		}
@@ -113,21 +131,25 @@ func (in *ingest) layer(ctx context.Context, l *Layer) error {
 				return nil
 			}
 			if err == nil {
-				err = in.take(ctx, l, item)
+				err = in.take(ctx, to, item)
 			}
 			if err != nil {
 				return err
 			}
 		}
 	})
+	to.stored.Wait()
+	if err == nil && ctx.Err() != nil {
+		err = context.Cause(ctx)
+	}
 	if err != nil {
-		return fmt.Errorf("%s: %w", l, err)
+		return fmt.Errorf("%s: %w", to, err)
 	}
 	return nil
 }
 
 // readCommit takes the first object of the commit layer, which is the commit.
-func (in *ingest) readCommit(r *ostreetar.Reader) error {
+func (in *ingest) readCommit(tx *ostreerepo.Tx, r *ostreetar.Reader) error {
 	item, err := firstCommit(r, in.want)
 	if err != nil {
 		return err
@@ -136,7 +158,7 @@ func (in *ingest) readCommit(r *ostreetar.Reader) error {
 		return fmt.Errorf("object %s: %w", item.Name, err)
 	}
 	in.found = item.Name.Checksum
-	return in.store(item)
+	return in.store(tx, item)
 }
 
 func firstCommit(r *ostreetar.Reader, want object.Checksum) (ostreetar.Item, error) {
@@ -155,14 +177,20 @@ func firstCommit(r *ostreetar.Reader, want object.Checksum) (ostreetar.Item, err
 }
 
 // take hands an object to a worker or, if it is large, stores it.
-func (in *ingest) take(ctx context.Context, l *Layer, item ostreetar.Item) error {
-	if l.Kind != KindOSTree && item.Name.Type != object.TypeFile {
+func (in *ingest) take(ctx context.Context, to *intake, item ostreetar.Item) error {
+	if to.Kind != KindOSTree && item.Name.Type != object.TypeFile {
 		return fmt.Errorf("object %s in a layer for content objects", item.Name)
 	}
-	if item.Size > maxBuffered || len(item.Data) > maxBuffered {
-		return in.store(item)
+	if item.Name.Type == object.TypeFile {
+		to.contents = append(to.contents, item.Name.Checksum)
+		if item.Size > 0 {
+			to.bodies = append(to.bodies, item.Name.Checksum)
+		}
 	}
-	j := job{layer: l, item: item}
+	if item.Size > maxBuffered || len(item.Data) > maxBuffered {
+		return in.store(to.tx, item)
+	}
+	j := job{to: to, item: item}
 	select {
 	case j.buf = <-in.free:
 	case <-ctx.Done():
@@ -175,10 +203,12 @@ func (in *ingest) take(ctx context.Context, l *Layer, item ostreetar.Item) error
 		}
 		j.item.Body = bytes.NewReader(j.buf)
 	}
+	to.stored.Add(1)
 	select {
 	case in.jobs <- j:
 		return nil
 	case <-ctx.Done():
+		to.stored.Done()
 		return context.Cause(ctx)
 	}
 }
@@ -204,19 +234,19 @@ func noEOF(err error) error {
 }
 
 // store verifies an object and puts it.
-func (in *ingest) store(item ostreetar.Item) error {
+func (in *ingest) store(tx *ostreerepo.Tx, item ostreetar.Item) error {
 	switch item.Name.Type {
 	case object.TypeFile:
-		if err := in.tx.PutFileAs(item.Name.Checksum, item.Header, item.Size, item.Body); err != nil {
+		if err := tx.PutFileAs(item.Name.Checksum, item.Header, item.Size, item.Body); err != nil {
 			return err
 		}
 	case object.TypeDirTree:
-		return in.storeTree(item)
+		return in.storeTree(tx, item)
 	default:
 		if err := object.VerifyMetadata(item.Name, item.Data); err != nil {
 			return err
 		}
-		if err := in.putMetadata(item); err != nil {
+		if err := putMetadata(tx, item); err != nil {
 			return err
 		}
 	}
@@ -224,15 +254,15 @@ func (in *ingest) store(item ostreetar.Item) error {
 	return nil
 }
 
-func (in *ingest) putMetadata(item ostreetar.Item) error {
+func putMetadata(tx *ostreerepo.Tx, item ostreetar.Item) error {
 	if item.Name.Type == object.TypeCommitMeta {
-		return in.tx.PutDetached(item.Name.Checksum, gvariant.FromBytes("a{sv}", item.Data))
+		return tx.PutDetached(item.Name.Checksum, gvariant.FromBytes("a{sv}", item.Data))
 	}
-	_, err := in.tx.PutMetadata(item.Name.Type, item.Data)
+	_, err := tx.PutMetadata(item.Name.Type, item.Data)
 	return err
 }
 
-func (in *ingest) storeTree(item ostreetar.Item) error {
+func (in *ingest) storeTree(tx *ostreerepo.Tx, item ostreetar.Item) error {
 	if actual := object.Sum(item.Data); actual != item.Name.Checksum {
 		return &object.ChecksumError{Name: item.Name, Actual: actual}
 	}
@@ -240,7 +270,7 @@ func (in *ingest) storeTree(item ostreetar.Item) error {
 	if err != nil {
 		return fmt.Errorf("object %s: %w", item.Name, err)
 	}
-	if err := in.putMetadata(item); err != nil {
+	if err := putMetadata(tx, item); err != nil {
 		return err
 	}
 	return in.inventory.addTree(item.Name.Checksum, tree)
@@ -250,8 +280,8 @@ func (in *ingest) storeTree(item ostreetar.Item) error {
 // image if it has none. It reports whether the layer was read to its end, which
 // is only done for a layer that has some: nothing short of the layer's digest
 // vouches for it.
-func (in *ingest) detachedOnly(ctx context.Context, l *Layer) (fetched bool, err error) {
-	_, ok, err := in.tx.Repo().DetachedMetadata(in.want)
+func (in *ingest) detachedOnly(ctx context.Context, tx *ostreerepo.Tx, l *Layer) (fetched bool, err error) {
+	_, ok, err := tx.Repo().DetachedMetadata(in.want)
 	if ok || err != nil {
 		return false, err
 	}
@@ -269,7 +299,7 @@ func (in *ingest) detachedOnly(ctx context.Context, l *Layer) (fetched bool, err
 		if err != io.EOF {
 			return err
 		}
-		return in.store(item)
+		return in.store(tx, item)
 	})
 	if err != nil {
 		return false, fmt.Errorf("%s: %w", l, err)

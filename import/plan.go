@@ -133,14 +133,16 @@ func components(d oci.Descriptor) []string {
 	return strings.Split(list, ",")
 }
 
-// Layers are all layers of the image in its order.
-func (p *Plan) Layers() []Layer {
-	var all []Layer
-	if p.CommitLayer != nil {
-		all = append(all, *p.CommitLayer)
+// Base are the layers of the commit in image order; none in an image without one.
+func (p *Plan) Base() []Layer {
+	if p.CommitLayer == nil {
+		return nil
 	}
-	return append(append(all, p.Chunks...), p.Derived...)
+	return append([]Layer{*p.CommitLayer}, p.Chunks...)
 }
+
+// Layers are all layers of the image in its order.
+func (p *Plan) Layers() []Layer { return append(p.Base(), p.Derived...) }
 
 // Size is what the layers of the commit weigh in the image, in bytes as stored
 // there, which is compressed as a rule.
@@ -168,5 +170,5 @@ func (p *Plan) encapsulated() ([]Layer, error) {
 	if n := len(p.Derived); n > 0 {
 		return nil, &DerivedLayersError{n}
 	}
-	return append([]Layer{*p.CommitLayer}, p.Chunks...), nil
+	return p.Base(), nil
 }

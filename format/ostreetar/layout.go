@@ -32,6 +32,17 @@ func structureDirs() []string {
 // ObjectPath is the path of an object in a layer.
 func ObjectPath(name object.Name) string { return objectsDir + name.LoosePath(false) }
 
+// ParseObjectPath is the reverse of ObjectPath; ok is false for any other path.
+func ParseObjectPath(path string) (name object.Name, ok bool) {
+	place, ok := strings.CutPrefix(path, objectsDir)
+	if !ok {
+		return name, false
+	}
+	dir, file, _ := strings.Cut(place, "/")
+	name, err := object.ParseLoosePath(dir, file, false)
+	return name, err == nil
+}
+
 // MapPath turns a path in the commit, without a leading slash, into the path in
 // the layer: usr/etc is etc there, everything else keeps its name.
 func MapPath(path string) string {

@@ -44,7 +44,18 @@ type Reader struct {
 	seen    map[object.Checksum]struct{}
 	pending *pendingXattrs
 	shared  sharedXattrs
+	rec     Recorder
 }
+
+// A Recorder is given all that is read of a layer. Payload says that the next size
+// bytes are the body of a content object.
+type Recorder interface {
+	io.Writer
+	Payload(name string, size int64)
+}
+
+// Record lets rec have the layer as it is read, from the start.
+func (r *Reader) Record(rec Recorder) { r.rec, r.src.rec = rec, rec }
 
 // NewReader returns a Reader of the uncompressed tar stream r.
 func NewReader(r io.Reader) *Reader {
@@ -92,12 +103,16 @@ func (r *Reader) next() (Item, error) {
 // that lacks the two zero blocks, we say that it was cut off.
 type source struct {
 	r     *bufio.Reader
+	rec   io.Writer // may be nil
 	ended bool
 }
 
 func (s *source) Read(p []byte) (int, error) {
 	n, err := s.r.Read(p)
 	s.ended = s.ended || err == io.EOF
+	if s.rec != nil {
+		s.rec.Write(p[:n])
+	}
 	return n, err
 }
 
@@ -231,6 +246,9 @@ func (r *Reader) content(h *tar.Header, item *Item) error {
 	if header.IsSymlink() {
 		item.Header = symlinkHeader(item.Name.Checksum, header)
 		return item.Header.Validate()
+	}
+	if r.rec != nil {
+		r.rec.Payload(h.Name, h.Size)
 	}
 	item.Header = header
 	item.Size = h.Size

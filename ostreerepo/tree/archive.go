@@ -27,6 +27,7 @@ type archiveEntry struct {
 	header object.FileHeader // of any type; of a hard link only owner and permissions matter
 	link   string            // the entry it is a hard link to; "" when it is none
 	size   int64             // of the body, in bytes
+	sparse bool              // the archive has the body without its holes
 }
 
 // AddTar lays an archive over the tree: tar in any of its formats, or cpio (newc,
@@ -46,11 +47,20 @@ func (t *Tree) AddTar(ctx context.Context, r io.Reader) error {
 		return err
 	}
 	defer in.Close()
-	a := &archive{t: t, pool: newPool(ctx), links: map[string]*linkGroup{}, linkAt: map[string]*linkGroup{}}
-	a.in, err = openArchive(in)
-	if err == nil {
-		err = a.entries()
+	format, err := openArchive(in)
+	if err != nil {
+		return err
 	}
+	return t.newArchive(ctx, format, nil).run(in)
+}
+
+func (t *Tree) newArchive(ctx context.Context, in archiveReader, l *Layer) *archive {
+	return &archive{t: t, in: in, layer: l, pool: newPool(ctx), links: map[string]*linkGroup{}, linkAt: map[string]*linkGroup{}}
+}
+
+// run reads the archive, and then the rest of what it is read from.
+func (a *archive) run(in io.Reader) error {
+	err := a.entries()
 	if err == nil {
 		err = drain(in)
 	}
@@ -71,6 +81,9 @@ type archive struct {
 	pool *pool
 	in   archiveReader
 	last string // path of the entry before
+
+	layer  *Layer  // nil: an ordinary archive
+	bodies []*file // that the layer's Recorder was told of
 
 	links  map[string]*linkGroup // by target
 	linkAt map[string]*linkGroup // by the path of the link
@@ -133,19 +146,28 @@ func (a *archive) entry(e *archiveEntry) error {
 		_, err := a.file(parent, path, e, h)
 		return err
 	}
-	return fmt.Errorf("Unsupported file type for path \"%s\"", strings.Join(path, "/")) //nolint:staticcheck // libostree's text
+	return a.special(strings.Join(path, "/"))
+}
+
+// special decides about what a repository cannot hold.
+func (a *archive) special(path string) error {
+	if a.layer != nil && a.layer.Special != nil {
+		return a.layer.Special(path)
+	}
+	return fmt.Errorf("Unsupported file type for path \"%s\"", path) //nolint:staticcheck // libostree's text
 }
 
 func (a *archive) dir(parent *dir, path []string, h object.FileHeader) error {
 	d := parent
 	if len(path) > 0 {
 		var err error
-		if d, err = parent.subdir(path[len(path)-1]); err != nil {
+		if d, err = a.subdir(parent, path[len(path)-1]); err != nil {
 			return err
 		}
 	}
 	meta, err := a.t.putDirMeta(h)
 	d.setMeta(meta)
+	d.implied = false
 	return err
 }
 
@@ -156,7 +178,7 @@ func (a *archive) file(parent *dir, path []string, e *archiveEntry, h object.Fil
 		return nil, errRoot
 	}
 	f := &file{}
-	if err := parent.setFile(path[len(path)-1], f); err != nil {
+	if err := a.setFile(parent, path[len(path)-1], f); err != nil {
 		return nil, err
 	}
 	return f, a.store(f, e, h)
@@ -172,6 +194,7 @@ func (a *archive) store(f *file, e *archiveEntry, h object.FileHeader) error {
 	if h.IsSymlink() {
 		return a.pool.do(func() error { return a.put(f, e, h, 0, nil) })
 	}
+	a.record(f, e)
 	body := ctxReader{a.pool.ctx, a.in}
 	if e.size > maxBuffered {
 		return a.t.put(f, h, e.size, body)

@@ -27,7 +27,8 @@ func (a *archive) path(s string) ([]string, error) {
 		s = rest
 	}
 	var names []string
-	for name := range strings.SplitSeq(a.t.o.TarPathFilter.rewrite(s), "/") {
+	s = a.t.o.TarPathFilter.rewrite(s)
+	for name := range strings.SplitSeq(s, "/") {
 		switch name {
 		case "", ".":
 		case "..":
@@ -36,7 +37,7 @@ func (a *archive) path(s string) ([]string, error) {
 			names = append(names, name)
 		}
 	}
-	return names, nil
+	return a.layer.rename(names), nil
 }
 
 // parent finds the directory that path lies in, the root for the root itself.
@@ -47,6 +48,8 @@ func (a *archive) parent(path []string, e *archiveEntry) (*dir, error) {
 		return nil, err
 	case missing == "":
 		return d, nil
+	case a.layer != nil:
+		return a.implyParents(path)
 	case !a.t.o.TarAutocreateParents:
 		return nil, fmt.Errorf("No such file or directory: %s", missing) //nolint:staticcheck // libostree's text
 	}
@@ -63,6 +66,9 @@ func (a *archive) walk(path []string) (d *dir, missing string, err error) {
 	for i := 0; i < len(path)-1; i++ {
 		name := path[i]
 		if d.files[name] != nil {
+			if a.layer != nil {
+				return nil, name, nil // a directory has to be there, so it is
+			}
 			return nil, "", fmt.Errorf("Not a directory: %s", strings.Join(path[:i+1], "/")) //nolint:staticcheck // libostree's manner
 		}
 		sub := d.dirs[name]

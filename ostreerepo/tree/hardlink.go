@@ -84,7 +84,7 @@ func (a *archive) resolve(g *linkGroup) error {
 		return fmt.Errorf("archive entry %s: hard link to %s: %w", quote(g.links[0].entry), quote(strings.Join(g.target, "/")), err)
 	}
 	for _, l := range g.links {
-		if err := l.parent.setFile(l.name, f); err != nil {
+		if err := a.setFile(l.parent, l.name, f); err != nil {
 			return fmt.Errorf("archive entry %s: %w", quote(l.entry), err)
 		}
 	}
@@ -95,6 +95,9 @@ func (a *archive) targetOf(g *linkGroup) (*file, error) {
 	parent, missing, err := a.walk(g.target)
 	if err != nil {
 		return nil, err
+	}
+	if f := a.lower(parent, missing, g); f != nil {
+		return f, nil
 	}
 	name := g.target[len(g.target)-1]
 	if missing == "" && g.payload != nil {

@@ -16,12 +16,13 @@ type file struct{ sum object.Checksum }
 // dir is a directory of the tree. One that comes from a commit begins as the
 // checksum of its dirtree and is loaded when something below it is looked at.
 type dir struct {
-	parent *dir            // nil for the root
-	meta   object.Checksum // zero: not known yet
-	stored object.Checksum // the dirtree that holds the contents; zero: none, nor for the parents
-	loaded bool            // the maps hold the contents
-	files  map[string]*file
-	dirs   map[string]*dir
+	parent  *dir            // nil for the root
+	meta    object.Checksum // zero: not known yet
+	implied bool            // a layer has something below it, but no entry for it
+	stored  object.Checksum // the dirtree that holds the contents; zero: none, nor for the parents
+	loaded  bool            // the maps hold the contents
+	files   map[string]*file
+	dirs    map[string]*dir
 }
 
 // emptyTree is the dirtree of a directory with nothing in it.
@@ -102,6 +103,16 @@ func (d *dir) setFile(name string, f *file) error {
 	d.files[name] = f
 	d.touch()
 	return nil
+}
+
+// remove takes a file or directory out of a loaded directory.
+func (d *dir) remove(name string) {
+	if d.files[name] == nil && d.dirs[name] == nil {
+		return
+	}
+	delete(d.files, name)
+	delete(d.dirs, name)
+	d.touch()
 }
 
 // subdir returns the subdirectory of a loaded directory, a new one if need be.

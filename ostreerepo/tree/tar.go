@@ -71,7 +71,7 @@ func (t *tarReader) next() (*archiveEntry, error) {
 }
 
 func tarEntry(h *tar.Header) (*archiveEntry, error) {
-	e := &archiveEntry{path: h.Name}
+	e := &archiveEntry{path: h.Name, sparse: isSparse(h)}
 	kind, err := tarType(h)
 	if err != nil {
 		return e, err
@@ -92,6 +92,19 @@ func tarEntry(h *tar.Header) (*archiveEntry, error) {
 	}
 	e.header.Xattrs, err = tarXattrs(h.PAXRecords)
 	return e, err
+}
+
+// isSparse knows the sparse files of GNU tar, old form and pax form.
+func isSparse(h *tar.Header) bool {
+	if h.Typeflag == tar.TypeGNUSparse {
+		return true
+	}
+	for key := range h.PAXRecords {
+		if strings.HasPrefix(key, "GNU.sparse.") {
+			return true
+		}
+	}
+	return false
 }
 
 // tarType returns the type bits of an entry's mode. A pre-POSIX tar marks a

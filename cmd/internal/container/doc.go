@@ -15,6 +15,8 @@ func Command() *cli.Command {
 			encapsulateCommand(),
 			importCommand(),
 			inspectCommand(),
+			pushCommand(),
+			imageCommand(),
 		},
 	}
 }

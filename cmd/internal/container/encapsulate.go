@@ -70,6 +70,10 @@ func (o *encapsulateOptions) run(ctx context.Context, env *cli.Env, args []strin
 		return err
 	}
 	defer repo.Close()
+	if image, err := findImage(repo, args[0]); err == nil {
+		push := pushOptions{access: o.access, quiet: o.quiet}
+		return push.push(ctx, env, repo, image, args[1])
+	}
 	result, err := o.encapsulate(ctx, env, repo, args[0], args[1])
 	if err != nil {
 		return err

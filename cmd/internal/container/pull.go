@@ -1,0 +1,99 @@
+package container
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"github.com/treenail/treenail/cmd/internal/cli"
+	importer "github.com/treenail/treenail/import"
+	"github.com/treenail/treenail/oci"
+	"github.com/treenail/treenail/ostreerepo"
+)
+
+func pullCommand() *cli.Command {
+	var o pullOptions
+	return &cli.Command{
+		Name: "pull", Args: "REPO IMAGE", NoRepo: true,
+		Summary: "Bring an image of any kind into a repository",
+		Details: "The layers become commits of their own; the image becomes a commit with all of\n" +
+			"them laid over each other. Layers that are there are not fetched again.",
+		Flags: o.flags,
+		Run:   o.run,
+	}
+}
+
+type pullOptions struct {
+	access
+	importer.PullOptions
+	quiet, json bool
+}
+
+func (o *pullOptions) flags(f *cli.Flags) {
+	o.access.flags(f)
+	platformFlags(f, &o.Platform)
+	f.Bool(&o.DropSpecial, "skip-special-files", "", "Leave out devices, fifos and sockets, which a repository cannot hold")
+	f.Bool(&o.KeepBlobs, "keep-blobs", "", "Keep the layers also compressed as they are, for an exact push whoever made them")
+	f.Bool(&o.quiet, "quiet", "", "Show no progress")
+	f.Bool(&o.json, "json", "", "Write the result as JSON")
+	f.Progress()
+}
+
+func (o *pullOptions) run(ctx context.Context, env *cli.Env, args []string) error {
+	if len(args) != 2 {
+		return cli.Usagef("REPO and IMAGE must be specified")
+	}
+	ref, err := oci.ParseReference(args[1])
+	if err != nil {
+		return err
+	}
+	repo, err := ostreerepo.Open(args[0])
+	if err != nil {
+		return fmt.Errorf("opening repo: %w", err)
+	}
+	defer repo.Close()
+	result, err := o.pull(ctx, env, repo, ref)
+	if err != nil {
+		return err
+	}
+	if o.json {
+		return env.JSON(result)
+	}
+	o.report(env, ref, result)
+	return nil
+}
+
+func (o *pullOptions) pull(ctx context.Context, env *cli.Env, repo *ostreerepo.Repo, ref oci.Reference) (*importer.PullResult, error) {
+	src, err := o.openSource(ctx, ref.String())
+	if err != nil {
+		return nil, err
+	}
+	defer src.Close()
+	if !o.quiet {
+		meter := env.Meter("pull", cli.Bytes)
+		defer meter.Done()
+		o.Progress = meter.Func()
+	}
+	return importer.Pull(ctx, src, repo, ref, o.PullOptions)
+}
+
+func (o *pullOptions) report(env *cli.Env, ref oci.Reference, r *importer.PullResult) {
+	if r.Unchanged {
+		env.Printf("No changes in %s => %s\n", ref, r.Commit)
+		return
+	}
+	env.Printf("layers already present: %d; layers needed: %d (%s)\n", r.Present, r.Fetched, cli.Size(uint64(r.Bytes)))
+	if len(r.Filtered) > 0 {
+		var counts []string
+		for _, name := range slices.Sorted(maps.Keys(r.Filtered)) {
+			counts = append(counts, fmt.Sprintf("%s: %d", name, r.Filtered[name]))
+		}
+		env.Warnf("Image contains non-ostree compatible file paths: %s", strings.Join(counts, " "))
+	}
+	for _, path := range r.Special {
+		env.Warnf("Left out special file: /%s", path)
+	}
+	env.Printf("Wrote: %s => %s\n", ref, r.Commit)
+}
