@@ -460,13 +460,16 @@ func (d *duel) ls() {
 func (d *duel) cat() { d.do("cat", d.rev(), "/"+d.tree.name()) }
 
 func (d *duel) diff() {
-	args := []string{"diff", d.rev()}
+	rev := func() string { // of a commit that is not there ostree says that it has no objects
+		return strings.Replace(d.rev(), strings.Repeat("1", 64), "nosuch", 1)
+	}
+	args := []string{"diff", rev()}
 	switch d.rng.IntN(4) {
 	case 0:
 		args = append(args, "./../tree")
 	case 1:
 	default:
-		args = append(args, d.rev())
+		args = append(args, rev())
 	}
 	args = d.maybe(args, 4, "--stats")
 	args = d.maybe(args, 4, "--fs-diff")
