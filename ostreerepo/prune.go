@@ -100,6 +100,9 @@ func (p *pruner) deleteAll(ctx context.Context) error {
 	if err := p.mark(ctx); err != nil {
 		return err
 	}
+	if err := p.keep.addNew(ctx); err != nil {
+		return err
+	}
 	if err := p.deleteObjects(ctx); err != nil {
 		return err
 	}

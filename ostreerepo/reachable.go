@@ -85,6 +85,18 @@ func (s *reachable) addAll(ctx context.Context, depth int) error {
 	})
 }
 
+// addNew adds the commits that came after the catalog was made. No ref may lead to
+// them any more; but they stay, and so must what they consist of.
+func (s *reachable) addNew(ctx context.Context) error {
+	return s.repo.eachCommit(func(c object.Checksum) error {
+		if _, here := s.commits.marked(c); here {
+			return nil
+		}
+		_, err := s.addOne(ctx, c, 0)
+		return err
+	})
+}
+
 // addCommit adds a commit and depth of its parents. A commit that is not in the
 // repository ends the chain.
 func (s *reachable) addCommit(ctx context.Context, c object.Checksum, depth int) error {

@@ -133,7 +133,7 @@ func readBounded(r io.Reader, n int64) ([]byte, error) {
 }
 
 func headerOf(v gvariant.Value, first int) (FileHeader, error) {
-	xattrs, err := xattrsOf(v.At(first + 5))
+	xattrs, err := headerXattrs(v.At(first + 5))
 	if err != nil {
 		return FileHeader{}, err
 	}
@@ -163,7 +163,7 @@ func DecodeUserMeta(data []byte) (FileHeader, error) {
 	if err := v.CheckNormal(); err != nil {
 		return FileHeader{}, fmt.Errorf("user.ostreemeta: %w", err)
 	}
-	xattrs, err := xattrsOf(v.At(3))
+	xattrs, err := headerXattrs(v.At(3))
 	if err != nil {
 		return FileHeader{}, fmt.Errorf("user.ostreemeta: %w", err)
 	}

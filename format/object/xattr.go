@@ -80,7 +80,28 @@ func (x Xattrs) variant() gvariant.Value {
 
 var noXattrs = gvariant.NewArray("(ayay)")
 
+// xattrsOf reads xattrs that have to be in canonical form.
 func xattrsOf(v gvariant.Value) (Xattrs, error) {
+	x, err := listedXattrs(v)
+	if err != nil {
+		return nil, err
+	}
+	return x, x.checkCanonical()
+}
+
+// headerXattrs reads the xattrs of a content object. Its checksum is that of a sorted
+// header, but libostree, up to 2026.4, stores it with an SELinux label behind all
+// others.
+func headerXattrs(v gvariant.Value) (Xattrs, error) {
+	x, err := listedXattrs(v)
+	if err != nil {
+		return nil, err
+	}
+	slices.SortFunc(x, func(a, b Xattr) int { return strings.Compare(a.Name, b.Name) })
+	return x, x.checkCanonical()
+}
+
+func listedXattrs(v gvariant.Value) (Xattrs, error) {
 	n := v.Len()
 	if n == 0 {
 		return nil, nil
@@ -93,7 +114,7 @@ func xattrsOf(v gvariant.Value) (Xattrs, error) {
 			return nil, fmt.Errorf("xattr name %q is not terminated by its only NUL", name.Data())
 		}
 	}
-	return x, x.checkCanonical()
+	return x, nil
 }
 
 func (x Xattrs) checkCanonical() error {

@@ -158,13 +158,3 @@ func TestCheckoutDefaultDestination(t *testing.T) {
 	}
 	same(t, "checkout", "--repo=repo", "-U", "main")
 }
-
-func TestCheckoutUnsupported(t *testing.T) {
-	newRepo(t, "archive")
-	for _, option := range []string{"--selinux-policy=/"} {
-		o := ours(t, "", "checkout", "--repo=repo", option, "main", "dest")
-		if o.Code != 1 || !strings.HasSuffix(o.Error, ": not supported by this version") {
-			t.Errorf("%s: %v", option, o)
-		}
-	}
-}
