@@ -5,12 +5,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"sync"
 	"time"
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/format/ostreetar"
+	"github.com/treenail/treenail/format/selinux"
 	"github.com/treenail/treenail/oci"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
@@ -144,19 +146,59 @@ func (p *pull) missing(layers []Layer, useful func(layer object.Checksum) bool) 
 	return missing, nil
 }
 
-// publish makes the commit of the image, and its ref.
+// publish makes the commit of the image, and its ref. Where the image has an SELinux
+// policy and derived layers, which come without labels, the commit is made a second
+// time with labels.
 func (p *pull) publish(ctx context.Context, ref string) error {
-	return p.repo.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
-		c, err := p.merge(ctx, tx)
-		if err != nil {
-			return err
+	err := p.repo.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+		t, err := p.merge(tx)
+		if err == nil {
+			err = p.commit(ctx, tx, t)
 		}
-		p.result.Commit = c
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	policy, err := p.policy()
+	if err != nil {
+		return err
+	}
+	return p.repo.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+		if policy.Name() != "" {
+			t := tree.New(tx, tree.Options{Label: policy.LabelDeployed})
+			if err := t.AddCommit(ctx, p.result.Commit); err != nil {
+				return err
+			}
+			if err := p.commit(ctx, tx, t); err != nil {
+				return err
+			}
+		}
 		if err := putExactImage(tx, p.img); err != nil {
 			return err
 		}
-		return tx.SetRef(ref, c)
+		return tx.SetRef(ref, p.result.Commit)
 	})
+}
+
+// policy is the SELinux policy in the image, nameless where labels are of no use.
+func (p *pull) policy() (*selinux.Policy, error) {
+	if len(p.plan.Derived) == 0 || p.repo.DisableXattrs() || p.repo.Mode() == ostreerepo.ModeBareUserOnly {
+		return &selinux.Policy{}, nil
+	}
+	files, err := p.repo.FS(p.result.Commit)
+	if err != nil {
+		return nil, err
+	}
+	dir, err := fs.Sub(files, "usr/etc/selinux")
+	if err != nil {
+		return nil, err
+	}
+	policy, err := selinux.LoadDir(dir)
+	if err != nil {
+		return nil, fmt.Errorf("SELinux policy of the image: %w", err)
+	}
+	return policy, nil
 }
 
 // pullBase brings in layers of the commit.
@@ -253,33 +295,36 @@ func metadataString(c *object.Commit, key string) string {
 	return v.Str()
 }
 
-// merge lays the layers over each other and stores the commit of the image.
-func (p *pull) merge(ctx context.Context, tx *ostreerepo.Tx) (object.Checksum, error) {
+// merge lays the layers over each other.
+func (p *pull) merge(tx *ostreerepo.Tx) (*tree.Tree, error) {
 	t := tree.New(tx, tree.Options{})
 	if !p.result.Base.IsZero() {
 		if err := t.AddBase(p.result.Base); err != nil {
-			return object.Checksum{}, err
+			return nil, err
 		}
 	}
 	for _, l := range p.plan.Derived {
 		if err := p.overlay(t, &l); err != nil {
-			return object.Checksum{}, fmt.Errorf("%s: %w", &l, err)
+			return nil, fmt.Errorf("%s: %w", &l, err)
 		}
 	}
-	if err := p.removeInjected(t); err != nil {
-		return object.Checksum{}, err
-	}
+	return t, p.removeInjected(t)
+}
+
+// commit stores a tree as the commit of the image.
+func (p *pull) commit(ctx context.Context, tx *ostreerepo.Tx, t *tree.Tree) error {
 	contents, meta, err := t.Write(ctx)
 	if err != nil {
-		return object.Checksum{}, err
+		return err
 	}
 	metadata, err := p.metadata()
 	if err != nil {
-		return object.Checksum{}, err
+		return err
 	}
-	return tx.PutCommit(&object.Commit{
+	p.result.Commit, err = tx.PutCommit(&object.Commit{
 		Metadata: metadata, Parent: p.result.Base, Timestamp: p.timestamp(), Tree: contents, Meta: meta,
 	})
+	return err
 }
 
 // overlay lays the commit of a derived layer over the tree.

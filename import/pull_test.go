@@ -186,6 +186,26 @@ func TestPullDerived(t *testing.T) {
 	}
 }
 
+// What derived layers bring is labelled by the policy in the image.
+func TestPullLabels(t *testing.T) {
+	img := &image{plain: true, layers: []layer{
+		fsLayer(t, "usr/", "usr/bin/", "etc/", "etc/selinux/", "etc/selinux/config=SELINUX=enforcing\nSELINUXTYPE=tiny\n", "etc/selinux/tiny/",
+			"etc/selinux/tiny/contexts/", "etc/selinux/tiny/contexts/files/", "etc/selinux/tiny/policy/", "etc/selinux/tiny/policy/policy.33=x",
+			"etc/selinux/tiny/contexts/files/file_contexts=/.* u:r:any_t:s0\n/etc(/.*)? u:r:etc_t:s0\n/usr/bin/.* -- u:r:bin_t:s0\n"),
+		fsLayer(t, "usr/bin/tool=x", "etc/new=y"),
+	}}
+	r := newRepo(t, "bare-user")
+	commit, err := r.Commit(pullInto(t, r, img).Commit)
+	ok(t, err)
+	for path, want := range map[string]string{"/usr/bin/tool": "u:r:bin_t:s0\x00", "/usr/etc/new": "u:r:etc_t:s0\x00"} {
+		e, err := r.Lookup(commit.Tree, commit.Meta, path)
+		ok(t, err)
+		if got, _ := readContent(t, r, e.Checksum).header.Xattrs.Lookup("security.selinux"); string(got) != want {
+			t.Errorf("%s: label %q, want %q", path, got, want)
+		}
+	}
+}
+
 // A pull that fails keeps the layers it has; the next one fetches the rest.
 func TestPullResumes(t *testing.T) {
 	src := source(t, false)

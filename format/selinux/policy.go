@@ -170,3 +170,12 @@ func readFile(dir fs.FS, name string) ([]byte, error) {
 	}
 	return data, nil
 }
+
+// LabelDeployed is Label for a path of a commit, whose /usr/etc is /etc in a
+// deployment (ostree commit --selinux-labeling-epoch=1).
+func (p *Policy) LabelDeployed(path string, mode uint32) (context string, ok bool) {
+	if rest, isEtc := strings.CutPrefix(path, "/usr/etc"); isEtc && (rest == "" || rest[0] == '/') {
+		path = "/etc" + rest
+	}
+	return p.Label(path, mode)
+}

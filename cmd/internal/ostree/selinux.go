@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
-	"strings"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/format/object"
@@ -52,17 +51,7 @@ func (c *committer) label() (labeler, error) {
 	case c.selinux.epoch == 0:
 		return policy.Label, nil
 	}
-	return func(path string, mode uint32) (string, bool) {
-		return policy.Label(deployedPath(path), mode)
-	}, nil
-}
-
-// deployedPath is where a file of a tree is in a deployment: /usr/etc becomes /etc.
-func deployedPath(path string) string {
-	if rest, ok := strings.CutPrefix(path, "/usr/etc"); ok && (rest == "" || rest[0] == '/') {
-		return "/etc" + rest
-	}
-	return path
+	return policy.LabelDeployed, nil
 }
 
 func (c *committer) loadPolicy() (*selinux.Policy, error) {
