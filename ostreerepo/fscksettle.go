@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"github.com/treenail/treenail/format/object"
-	"github.com/treenail/treenail/internal/durable"
 )
 
 // settle completes the report and acts on it: commits that lack objects, or will, are
@@ -86,15 +85,11 @@ func (c *fscker) mark() error {
 		}
 	}
 	for _, commit := range c.report.Commits {
-		if !lost[commit] {
-			continue
+		if lost[commit] {
+			c.report.Marked = append(c.report.Marked, commit)
 		}
-		if err := durable.WriteFile(c.repo.path+"/"+partialPath(commit), []byte("f"), 0o644); err != nil {
-			return err
-		}
-		c.report.Marked = append(c.report.Marked, commit)
 	}
-	return nil
+	return c.repo.writePartial(c.report.Marked, []byte("f"), c.repo.fsync)
 }
 
 // delete deletes a damaged object. A parent repository's stays.

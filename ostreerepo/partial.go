@@ -29,17 +29,21 @@ func (tx *Tx) partialCommits(mark bool) []object.Checksum {
 }
 
 func (tx *Tx) markPartial() error {
-	marks := tx.partialCommits(true)
-	if len(marks) == 0 {
+	return tx.repo.writePartial(tx.partialCommits(true), nil, tx.fsync)
+}
+
+// writePartial writes the markers of partial commits.
+func (r *Repo) writePartial(commits []object.Checksum, marker []byte, sync bool) error {
+	if len(commits) == 0 {
 		return nil
 	}
-	state, err := openDir(tx.repo.fd(), "state")
+	state, err := openDir(r.fd(), "state")
 	if err != nil {
 		return err
 	}
 	defer state.Close()
-	for _, c := range marks {
-		if err := durable.WriteFileAt(state, c.String()+".commitpartial", nil, 0o644, tx.fsync); err != nil {
+	for _, c := range commits {
+		if err := durable.WriteFileAt(state, c.String()+".commitpartial", marker, 0o644, sync); err != nil {
 			return err
 		}
 	}

@@ -12,7 +12,6 @@ import (
 	"strings"
 
 	"github.com/treenail/treenail/format/object"
-	"github.com/treenail/treenail/internal/linuxfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -176,21 +175,29 @@ func isNoRef(err error) bool {
 
 // readRef reads the checksum in a ref's file. Aliases are symlinks and followed.
 func (r *Repo) readRef(p string) (object.Checksum, error) {
-	f, err := linuxfs.Open(r.fd(), p, unix.O_RDONLY, 0)
-	if err != nil {
-		return object.Checksum{}, err
+	c, err := readRefAt(r.fd(), p)
+	if err != nil && !isNoRef(err) {
+		return c, fmt.Errorf("repo %s: %s: %w", r.path, p, err)
 	}
-	defer f.Close()
+	return c, err
+}
+
+// readRefAt makes no os.File of the ref's: there may be very many.
+func readRefAt(dirfd int, name string) (c object.Checksum, err error) {
+	fd, err := unix.Openat(dirfd, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	for err == unix.EINTR {
+		fd, err = unix.Openat(dirfd, name, unix.O_RDONLY|unix.O_CLOEXEC, 0)
+	}
+	if err != nil {
+		return c, err
+	}
+	defer unix.Close(fd)
 	buf := make([]byte, 128)
-	n, err := f.Read(buf)
-	if err != nil && n == 0 && errors.Is(err, unix.EISDIR) {
-		return object.Checksum{}, unix.EISDIR
-	}
-	c, err := object.ParseChecksum(strings.TrimRight(string(buf[:max(n, 0)]), " \t\r\n"))
+	n, err := unix.Read(fd, buf)
 	if err != nil {
-		return object.Checksum{}, fmt.Errorf("repo %s: %s: %w", r.path, p, err)
+		return c, err
 	}
-	return c, nil
+	return object.ParseChecksum(strings.TrimRight(string(buf[:n]), " \t\r\n"))
 }
 
 // refDirs lists the names of the directories in dir that may hold refs.
@@ -228,6 +235,27 @@ func (r *Repo) Refs() ([]Ref, error) {
 	}
 	sort.Slice(refs, func(i, j int) bool { return refs[i].Name < refs[j].Name })
 	return refs, nil
+}
+
+// RefsBelow lists the refs of a remote, or local ones for "", that are called prefix
+// or lie below it, sorted; "" stands for all. Aliases are among them.
+func (r *Repo) RefsBelow(remote, prefix string) ([]Ref, error) {
+	top, label := "refs/heads", ""
+	if remote != "" {
+		top, label = "refs/remotes/"+remote, remote+":"
+	}
+	if prefix != "" {
+		c, err := r.readRef(top + "/" + prefix)
+		if err == nil {
+			return []Ref{{Name: label + prefix, Commit: c, Alias: r.aliasTarget(top, prefix)}}, nil
+		}
+		if !isNoRef(err) {
+			return nil, err
+		}
+	}
+	refs, err := r.refsBelow(top, prefix, label)
+	sort.Slice(refs, func(i, j int) bool { return refs[i].Name < refs[j].Name })
+	return refs, err
 }
 
 // CollectionRefs lists the refs of collections: the repository's own one, whose
@@ -298,16 +326,23 @@ func remoteOfGroup(group string) (string, bool) {
 const maxRefDepth = 256
 
 func (r *Repo) refsBelow(top, below, prefix string) ([]Ref, error) {
+	place := path.Join(top, below)
 	if strings.Count(below, "/") > maxRefDepth {
-		return nil, fmt.Errorf("repo %s: %s/%s: nested too deep", r.path, top, below)
+		return nil, fmt.Errorf("repo %s: %s: nested too deep", r.path, place)
 	}
-	entries, err := os.ReadDir(r.path + "/" + path.Join(top, below))
-	if errors.Is(err, fs.ErrNotExist) {
+	dir, err := openDir(r.fd(), place)
+	if isNoRef(err) {
 		return nil, nil
 	}
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("repo %s: %s: %w", r.path, place, err)
 	}
+	defer dir.Close()
+	entries, err := dir.ReadDir(-1)
+	if err != nil {
+		return nil, fmt.Errorf("repo %s: %s: %w", r.path, place, err)
+	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	var refs []Ref
 	for _, e := range entries {
 		if !fragmentPattern.MatchString(e.Name()) {
@@ -322,12 +357,12 @@ func (r *Repo) refsBelow(top, below, prefix string) ([]Ref, error) {
 			refs = append(refs, more...)
 			continue
 		}
-		c, err := r.readRef(top + "/" + name)
+		c, err := readRefAt(int(dir.Fd()), e.Name())
 		if isNoRef(err) {
 			continue // deleted since it was listed, or a dangling alias
 		}
 		if err != nil {
-			return nil, err
+			return nil, fmt.Errorf("repo %s: %s/%s: %w", r.path, top, name, err)
 		}
 		ref := Ref{Name: prefix + name, Commit: c}
 		if e.Type() == fs.ModeSymlink {

@@ -10,14 +10,18 @@ import (
 	"syscall"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
+	"github.com/treenail/treenail/cmd/internal/rofiles"
 )
 
 func main() { os.Exit(run()) }
 
 func run() int {
 	name, args := filepath.Base(os.Args[0]), os.Args[1:]
-	if name == "rofiles-fuse" { // a program of its own in ostree
-		name, args = "treenail", append([]string{name}, args...)
+	streams := cli.Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
+	if name == rofiles.Name { // a program of its own in ostree
+		ctx, stop := cancelOnSignal()
+		defer stop()
+		return rofiles.Main(ctx, os.Args, streams)
 	}
 	p := program(name)
 	if x := p.Extension(args); x != nil {
@@ -25,7 +29,7 @@ func run() int {
 	}
 	ctx, stop := cancelOnSignal()
 	defer stop()
-	return p.Run(ctx, args, cli.Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr})
+	return p.Run(ctx, args, streams)
 }
 
 // cancelOnSignal cancels the context at the first SIGINT or SIGTERM, so that

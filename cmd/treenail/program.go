@@ -7,6 +7,7 @@ import (
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/cmd/internal/container"
 	"github.com/treenail/treenail/cmd/internal/ostree"
+	"github.com/treenail/treenail/cmd/internal/rofiles"
 )
 
 // version is treenail's own; a release sets it at link time.
@@ -34,9 +35,11 @@ func program(name string) *cli.Program {
 	}
 	images := container.Command()
 	images.Group = groupContainers
+	view := rofiles.Command()
+	view.Group = ostree.GroupRepo
 	completion := cli.Completion()
 	completion.Group = groupProgram
-	p.Commands = append(ostree.Commands(), images, completion)
+	p.Commands = append(ostree.Commands(), view, images, completion)
 	return p
 }
 

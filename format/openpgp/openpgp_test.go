@@ -2,193 +2,243 @@ package openpgp_test
 
 import (
 	"bytes"
+	"errors"
 	"os"
-	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
 
+	"github.com/ProtonMail/go-crypto/openpgp/packet"
+	"github.com/google/go-cmp/cmp"
 	"github.com/treenail/treenail/format/openpgp"
+	"github.com/treenail/treenail/internal/pgpkeys"
 )
 
-// home is a home directory of gpg with keys.
-type home struct {
-	t   testing.TB
-	dir string
+// What GPG and libostree say of keys and signatures of all kinds is compared in the
+// tests of the command show; these are of what the package promises beside.
+
+const (
+	eddsa = packet.PubKeyAlgoEdDSA
+	year  = 365 * 24 * time.Hour
+)
+
+var (
+	old  = time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
+	now  = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	data = []byte("hello")
+)
+
+func newKey(t testing.TB, name string, edits ...pgpkeys.Edit) *pgpkeys.Key {
+	t.Helper()
+	return pgpkeys.New(t, eddsa, old).UID(name, edits...)
 }
 
-func newHome(t testing.TB) *home {
+func keyring(t testing.TB, keys ...*pgpkeys.Key) *openpgp.Keyring {
 	t.Helper()
-	dir, err := os.MkdirTemp("", "gpg") // short, for the agent's socket
-	ok(t, err)
-	h := &home{t, dir}
-	t.Cleanup(func() {
-		exec.Command("gpgconf", "--homedir", dir, "--kill", "all").Run()
-		os.RemoveAll(dir)
-	})
-	return h
+	var all []byte
+	for _, k := range keys {
+		all = append(all, k.Public()...)
+	}
+	return read(t, all)
 }
 
-func ok(t testing.TB, err error) {
+func read(t testing.TB, data []byte) *openpgp.Keyring {
 	t.Helper()
+	k, err := openpgp.ReadKeyring(data)
 	if err != nil {
 		t.Fatal(err)
 	}
-}
-
-// gpg runs the program (Debian package gnupg).
-func (h *home) gpg(stdin string, args ...string) []byte {
-	h.t.Helper()
-	var stderr bytes.Buffer
-	cmd := exec.Command("gpg", append([]string{"--homedir", h.dir, "--batch", "--quiet", "--yes", "--passphrase", "", "--pinentry-mode", "loopback"}, args...)...)
-	cmd.Stdin, cmd.Stderr = strings.NewReader(stdin), &stderr
-	out, err := cmd.Output()
-	if err != nil {
-		h.t.Fatalf("gpg %s: %v\n%s", strings.Join(args, " "), err, &stderr)
-	}
-	return out
-}
-
-func (h *home) key(name, algorithm, expire string) {
-	h.gpg("", "--quick-gen-key", name, algorithm, "sign", expire)
-}
-
-func (h *home) sign(name, data string, args ...string) []byte {
-	return h.gpg(data, append(args, "--detach-sign", "--local-user", name)...)
-}
-
-func keyring(t testing.TB, data []byte) *openpgp.Keyring {
-	t.Helper()
-	k, err := openpgp.ReadKeyring(data)
-	ok(t, err)
 	return k
 }
 
-func verify(t testing.TB, k *openpgp.Keyring, data string, sigs []byte) []openpgp.Signature {
+func verify(t testing.TB, k *openpgp.Keyring, signatures ...[]byte) *openpgp.Result {
 	t.Helper()
-	r, err := k.Verify([]byte(data), sigs, time.Now())
-	ok(t, err)
-	return r.Signatures
+	r, err := k.Verify(data, bytes.Join(signatures, nil), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r
 }
 
 func TestVerify(t *testing.T) {
-	h := newHome(t)
-	h.key("Ed Curve <ed@example.com>", "ed25519", "never")
-	h.key("Rivest", "rsa2048", "2y")
-	h.key("Nist <p256@example.com>", "nistp256", "never")
-	k := keyring(t, h.gpg("", "--export"))
-	for name, algorithm := range map[string]string{"ed@example.com": "EdDSA", "Rivest": "RSA", "p256@example.com": "ECDSA"} {
-		sig := h.sign(name, "hello")
-		got := verify(t, k, "hello", sig)
-		if len(got) != 1 || !got[0].Valid || got[0].Algorithm != algorithm {
-			t.Errorf("%s: %+v", name, got)
-		}
-		if got := verify(t, k, "hallo", sig); got[0].Valid || !strings.Contains(got[0].Describe(""), "BAD signature") {
-			t.Errorf("%s: other data: %s", name, got[0].Describe(""))
-		}
-		if got := verify(t, &openpgp.Keyring{}, "hello", sig); !got[0].KeyMissing {
-			t.Errorf("%s: no key: %+v", name, got)
-		}
+	k := newKey(t, "Some Body <some.body@example.com>", pgpkeys.KeyLifetime(30*year))
+	r := verify(t, keyring(t, k), k.Sign(data), k.Sign([]byte("other"), pgpkeys.Lifetime(year)), k.Sign(data))
+	key := keyring(t, k).Keys(now)[0]
+	want := openpgp.Signature{
+		Fingerprint: key.Fingerprint, Primary: key.Fingerprint, Algorithm: "EdDSA", Hash: "SHA256", Made: old,
+		KeyExpires: old.Add(30 * year), PrimaryKeyExpires: old.Add(30 * year), UserName: "Some Body", UserEmail: "some.body@example.com",
 	}
-	both := append(h.sign("Rivest", "hello"), h.sign("ed@example.com", "other")...)
-	got := verify(t, k, "hello", both)
-	if len(got) != 2 || !got[0].Valid || got[1].Valid || got[0].KeyExpires.IsZero() {
-		t.Errorf("two signatures: %+v", got)
+	bad := want
+	bad.Status, bad.Expires = openpgp.Bad, old.Add(year)
+	sameTimes := cmp.Comparer(time.Time.Equal)
+	if diff := cmp.Diff([]openpgp.Signature{want, bad}, r.Signatures, sameTimes); diff != "" {
+		t.Error(diff)
 	}
-	r := &openpgp.Result{Signatures: got[1:]}
-	if err := r.Require(); err == nil || !strings.HasPrefix(err.Error(), "Signature made ") {
+	if err := r.Require(); err != nil || r.Valid() != 1 {
 		t.Errorf("Require: %v", err)
 	}
 }
 
-func TestExpiredAndRevoked(t *testing.T) {
-	h := newHome(t)
-	h.gpg("", "--faked-system-time", "20200101T000000", "--quick-gen-key", "Old", "ed25519", "sign", "1y")
-	sig := h.sign("Old", "x", "--faked-system-time", "20200102T000000")
-	k := keyring(t, h.gpg("", "--export"))
-	if got := verify(t, k, "x", sig)[0]; got.Valid || !got.KeyExpired || !strings.Contains(got.Describe(""), "Key expired ") {
-		t.Errorf("expired key: %s", got.Describe(""))
+func TestRequire(t *testing.T) {
+	a, b := newKey(t, "A"), newKey(t, "B")
+	r := verify(t, keyring(t, a), b.Sign(data), a.Sign([]byte("other")))
+	var invalid *openpgp.InvalidError
+	if err := r.Require(); !errors.As(err, &invalid) || invalid.Result != r {
+		t.Fatalf("Require: %v", err)
 	}
-	h.key("Gone", "ed25519", "never")
-	sig = h.sign("Gone", "x")
-	fpr := keyring(t, h.gpg("", "--export", "Gone")).Keys(time.Now())[0].Fingerprint
-	cert, err := os.ReadFile(filepath.Join(h.dir, "openpgp-revocs.d", fpr+".rev"))
-	ok(t, err)
-	h.gpg(strings.Replace(string(cert), ":-----BEGIN", "-----BEGIN", 1), "--import")
-	k = keyring(t, h.gpg("", "--export"))
-	if got := verify(t, k, "x", sig)[0]; got.Valid || !got.KeyRevoked || !strings.Contains(got.Describe(""), "\nKey revoked\n") {
-		t.Errorf("revoked key: %s", got.Describe(""))
+	bad, missing := strings.Index(invalid.Error(), "BAD signature from \"A <>\""), strings.Index(invalid.Error(), "public key not found")
+	if bad < 0 || missing < bad || strings.HasSuffix(invalid.Error(), "\n") {
+		t.Errorf("the last signature does not come first in %q", invalid)
 	}
-	h.key("Brief", "ed25519", "never")
-	sig = h.sign("Brief", "x", "--default-sig-expire", "seconds=1", "--faked-system-time", "20200102T000000", "--ignore-time-conflict")
-	if got := verify(t, k, "x", sig)[0]; got.Valid {
-		t.Errorf("expired signature: %+v", got)
+	if err := new(openpgp.Result).Require(); err == nil || err.Error() != "No GPG signatures found" {
+		t.Errorf("no signatures: %v", err)
+	}
+}
+
+func TestNoSignatures(t *testing.T) {
+	k := newKey(t, "A")
+	for name, signatures := range map[string][]byte{
+		"empty": nil, "text": []byte("text"), "a key": k.Public(), "cut": k.Sign(data)[:20],
+		"too many": bytes.Repeat(k.Sign(data), 5000), "armour that is none": []byte("-----BEGIN PGP SIGNATURE-----\n?"),
+	} {
+		var format *openpgp.FormatError
+		if r, err := keyring(t, k).Verify(data, signatures, now); !errors.As(err, &format) {
+			t.Errorf("%s: %v, %v", name, r, err)
+		}
 	}
 }
 
 // All forms of a keyring have the same keys.
 func TestForms(t *testing.T) {
-	h := newHome(t)
-	h.key("One <one@example.com>", "ed25519", "never")
-	h.key("Two", "rsa2048", "never")
-	want := keyring(t, h.gpg("", "--export")).Keys(time.Now())
-	box, err := os.ReadFile(filepath.Join(h.dir, "pubring.kbx"))
-	ok(t, err)
-	armour := append(h.gpg("", "--export", "--armor", "One"), h.gpg("", "--export", "--armor", "Two")...)
-	for name, data := range map[string][]byte{"keybox": box, "armour": armour, "own": keyring(t, box).Bytes()} {
-		got := keyring(t, data).Keys(time.Now())
-		if len(got) != 2 || got[0].Fingerprint != want[0].Fingerprint || got[1].UserIDs[0].Name != "Two" {
-			t.Errorf("%s: %+v", name, got)
+	one, two := newKey(t, "One <one@example.com>"), pgpkeys.New(t, packet.PubKeyAlgoRSA, old).UID("Two")
+	want := keyring(t, one, two).Keys(now)
+	box, err := os.ReadFile(filepath.Join(pgpkeys.Home(t, one, two), "pubring.kbx"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for name, data := range map[string][]byte{
+		"keybox": box, "armour": slices.Concat([]byte("before\n"), one.Armored(), []byte("between\n"), two.Armored(), []byte("after\n")),
+		"own": keyring(t, one, two).Bytes(), "secret": slices.Concat(one.Secret(), two.Secret()),
+	} {
+		if diff := cmp.Diff(want, read(t, data).Keys(now)); diff != "" {
+			t.Errorf("%s: %s", name, diff)
 		}
 	}
-	if url := want[0].UserIDs[0].DirectURL; !strings.HasPrefix(url, "https://example.com/.well-known/openpgpkey/hu/") || !strings.HasSuffix(url, "?l=one") {
-		t.Errorf("URL %s", url)
+	for name, data := range map[string][]byte{
+		"keybox": box[:len(box)-10], "armour": slices.Concat(one.Armored(), two.Armored()[:100]), "packets": slices.Concat(one.Public(), two.Public()[:100]),
+	} {
+		k, err := openpgp.ReadKeyring(data)
+		if diff := cmp.Diff(want[:1], k.Keys(now)); err == nil || diff != "" {
+			t.Errorf("%s, cut: %v\n%s", name, err, diff)
+		}
 	}
 }
 
 func TestImport(t *testing.T) {
-	h := newHome(t)
-	h.key("One", "ed25519", "never")
-	before := h.gpg("", "--export")
-	h.gpg("", "--quick-set-expire", keyring(t, before).Keys(time.Now())[0].Fingerprint, "1y")
-	h.key("Two", "ed25519", "never")
-	k := keyring(t, before)
-	if n := k.Import(keyring(t, h.gpg("", "--export"))); n != 1 || k.Len() != 2 {
-		t.Errorf("%d added, %d keys", n, k.Len())
+	one, two := newKey(t, "One"), newKey(t, "Two")
+	k := keyring(t, one)
+	sub := pgpkeys.New(t, eddsa, old)
+	later := read(t, one.Subkey(sub).Public())
+	one.Raw(newKey(t, "Two").Public()) // another key after it
+	for i, c := range []struct {
+		other *openpgp.Keyring
+		added int
+	}{{keyring(t, two), 1}, {keyring(t, two), 0}, {later, 0}, {read(t, one.Secret()), 1}, {read(t, one.Secret()), 0}} {
+		if n := k.Import(c.other); n != c.added {
+			t.Errorf("import %d: %d added", i, n)
+		}
 	}
-	if k.Keys(time.Now())[0].Expires.IsZero() {
-		t.Error("the new expiry of a known key was not imported")
+	if k.Len() != 3 || len(k.Keys(now)[0].Subkeys) != 1 || len(k.Keys(now)[0].UserIDs) != 1 {
+		t.Errorf("%+v", k.Keys(now))
 	}
-	if one, err := k.Select([]string{"Two"}); err != nil || one.Len() != 1 {
-		t.Errorf("Select: %v", err)
+	if diff := cmp.Diff(k.Keys(now), read(t, k.Bytes()).Keys(now)); diff != "" {
+		t.Error(diff)
 	}
-	if _, err := k.Select([]string{"12345678"}); err == nil {
-		t.Error("Select finds a key that is not there")
+	if got := verify(t, k, sub.Sign(data)); got.Valid() != 1 {
+		t.Errorf("%+v", got)
 	}
 }
 
-func FuzzKeyring(f *testing.F) {
-	h := newHome(f)
-	h.key("One <one@example.com>", "ed25519", "never")
-	box, err := os.ReadFile(filepath.Join(h.dir, "pubring.kbx"))
-	ok(f, err)
-	sig := h.sign("One", "hello")
-	f.Add(box, sig)
-	f.Add(h.gpg("", "--export"), sig)
-	f.Add(h.gpg("", "--export", "--armor"), sig)
-	f.Fuzz(func(t *testing.T, keys, sig []byte) {
-		k, err := openpgp.ReadKeyring(keys)
+// A user ID that is new about a key with subkeys has to come before them.
+func TestImportUserID(t *testing.T) {
+	k := newKey(t, "One")
+	k2 := read(t, k.Public())
+	withTwo := read(t, k.UID("Two").Public())
+	k2.Import(read(t, k.Subkey(pgpkeys.New(t, eddsa, old)).Public()))
+	k2.Import(withTwo)
+	if got := read(t, k2.Bytes()).Keys(now); len(got) != 1 || len(got[0].UserIDs) != 2 || len(got[0].Subkeys) != 1 || got[0].Subkeys[0].Invalid {
+		t.Errorf("%+v", got)
+	}
+}
+
+func TestSelect(t *testing.T) {
+	one, two, sub := newKey(t, "One <one@example.com>"), newKey(t, "Two <two@example.com>"), pgpkeys.New(t, eddsa, old)
+	one.Subkey(sub)
+	k := keyring(t, one, two, one)
+	fingerprint := k.Keys(now)[0].Fingerprint
+	for id, reason := range map[string]string{
+		fingerprint: "", strings.ToLower(fingerprint): "", fingerprint[len(fingerprint)-8:]: "", "0x" + one.ID(): "", sub.ID(): "", "ONE@example": "",
+		"One": "Invalid value", "example.com": "Ambiguous name", "12345678": "End of file", fingerprint[:39]: "End of file",
+	} {
+		got, err := k.Select([]string{id, id})
+		var keyErr *openpgp.KeyError
+		switch {
+		case reason != "" && (!errors.As(err, &keyErr) || keyErr.Reason != reason):
+			t.Errorf("%s: %v", id, err)
+		case reason == "" && (err != nil || got.Len() != 1 || got.Keys(now)[0].Fingerprint != fingerprint):
+			t.Errorf("%s: %v, %v", id, got, err)
+		}
+	}
+	r := verify(t, k, two.Sign(data), sub.Sign(data))
+	for id, want := range map[string]int{one.ID(): 1, sub.ID(): 1, two.ID(): 0, "example.com": -1, newKey(t, "X").ID(): -1} {
+		if got := k.SignedBy(r, id); got != want {
+			t.Errorf("SignedBy(%s) = %d", id, got)
+		}
+	}
+}
+
+func FuzzReadKeyring(f *testing.F) {
+	k := newKey(f, "One <one@example.com>").Subkey(pgpkeys.New(f, packet.PubKeyAlgoRSA, old))
+	f.Add(k.Public())
+	f.Add(k.Secret())
+	f.Add(k.Armored())
+	f.Add(keybox(k.Public()))
+	f.Fuzz(func(t *testing.T, data []byte) {
+		k, _ := openpgp.ReadKeyring(data)
+		again, err := openpgp.ReadKeyring(k.Bytes())
+		if err != nil || again.Len() != k.Len() {
+			t.Fatalf("%d keys, then %d: %v", k.Len(), again.Len(), err)
+		}
+		k.Keys(now)
+		k.Import(again)
+	})
+}
+
+// keybox is a keybox with one key, without what treenail does not read.
+func keybox(key []byte) []byte {
+	header := append([]byte{0, 0, 0, 32, 1, 1, 0, 0, 'K', 'B', 'X', 'f'}, make([]byte, 20)...)
+	n, total := len(key), len(key)+16
+	blob := []byte{0, 0, byte(total >> 8), byte(total), 2, 1, 0, 0, 0, 0, 0, 16, 0, 0, byte(n >> 8), byte(n)}
+	return slices.Concat(header, blob, key)
+}
+
+func FuzzVerify(f *testing.F) {
+	k := newKey(f, "One <one@example.com>")
+	rsa := pgpkeys.New(f, packet.PubKeyAlgoRSA, old).UID("Two")
+	f.Add(k.Public(), k.Sign(data))
+	f.Add(rsa.Public(), slices.Concat(rsa.Sign(data), k.Sign(data, pgpkeys.Lifetime(year))))
+	f.Fuzz(func(t *testing.T, keys, signatures []byte) {
+		k, _ := openpgp.ReadKeyring(keys)
+		r, err := k.Verify(data, signatures, now)
 		if err != nil {
-			k = &openpgp.Keyring{}
+			return
 		}
-		k.Keys(time.Now())
-		openpgp.ReadKeyring(k.Bytes())
-		k.MadeBy(sig, []string{"12345678"})
-		if r, err := k.Verify([]byte("hello"), sig, time.Now()); err == nil {
-			for _, s := range r.Signatures {
-				s.Describe("  ")
-			}
+		for _, s := range r.Signatures {
+			s.Describe("  ")
 		}
+		r.Require()
+		k.SignedBy(r, "12345678")
 	})
 }

@@ -13,33 +13,42 @@ import (
 // Tags of the packets of keys (RFC 9580, section 5).
 const (
 	tagSignature     = 2
+	tagSecretKey     = 5
 	tagPublicKey     = 6
+	tagSecretSubkey  = 7
 	tagUserID        = 13
 	tagPublicSubkey  = 14
 	tagUserAttribute = 17
 )
 
-// rawPacket is a packet with its header.
+// rawPacket is a packet with its header, which has several forms.
 type rawPacket struct {
-	tag byte
-	raw []byte
+	tag    byte
+	raw    []byte
+	header int // length
+}
+
+// equal compares all but the form of the header.
+func (p rawPacket) equal(q rawPacket) bool {
+	return p.tag == q.tag && bytes.Equal(p.raw[p.header:], q.raw[q.header:])
 }
 
 var errPacket = errors.New("not an OpenPGP packet")
 
-// splitPackets takes a run of packets apart.
+// splitPackets takes a run of packets apart. Beside an error there are the packets
+// before it.
 func splitPackets(data []byte) ([]rawPacket, error) {
 	var packets []rawPacket
 	for len(data) > 0 {
 		tag, header, body, err := packetHeader(data)
 		if err != nil {
-			return nil, err
+			return packets, err
 		}
 		if body > uint64(len(data)-header) {
-			return nil, fmt.Errorf("packet of %d bytes: %w", body, io.ErrUnexpectedEOF)
+			return packets, fmt.Errorf("packet of %d bytes: %w", body, io.ErrUnexpectedEOF)
 		}
 		n := header + int(body)
-		packets = append(packets, rawPacket{tag, data[:n]})
+		packets = append(packets, rawPacket{tag, data[:n], header})
 		data = data[n:]
 	}
 	return packets, nil
@@ -84,7 +93,7 @@ const maxArmored = 64 << 20
 const armorBegin = "-----BEGIN PGP "
 
 // dearmor returns the packets in ASCII armour, of all blocks one after the other,
-// and binary data as it is.
+// and binary data as it is. Beside an error there is what was before it.
 func dearmor(data []byte) ([]byte, error) {
 	begin := bytes.Index(data, []byte(armorBegin))
 	if begin < 0 {
@@ -99,55 +108,12 @@ func dearmor(data []byte) ([]byte, error) {
 			rest = nil
 		}
 		block, err := armor.Decode(bytes.NewReader(text))
-		if err != nil {
-			return nil, fmt.Errorf("ASCII armour: %w", err)
+		if err == nil {
+			_, err = io.Copy(&out, io.LimitReader(block.Body, maxArmored))
 		}
-		if _, err := io.Copy(&out, io.LimitReader(block.Body, maxArmored)); err != nil {
-			return nil, fmt.Errorf("ASCII armour: %w", err)
+		if err != nil {
+			return out.Bytes(), fmt.Errorf("ASCII armour: %w", err)
 		}
 	}
 	return out.Bytes(), nil
-}
-
-// Places in a keybox (GnuPG, kbx/keybox-blob.c): each blob begins with its length
-// and type; one that holds a key has there where the packets of the key are.
-const (
-	keyboxMagicAt   = 8
-	keyboxTypeAt    = 4
-	keyboxBlockAt   = 8
-	keyboxLengthAt  = 12
-	keyboxBlobSize  = 16 // at least
-	keyboxTypeOfKey = 2
-)
-
-var keyboxMagic = []byte("KBXf")
-
-func isKeybox(data []byte) bool {
-	return len(data) >= keyboxMagicAt+4 && bytes.Equal(data[keyboxMagicAt:keyboxMagicAt+4], keyboxMagic)
-}
-
-// keyboxPackets returns the packets of all keys in a keybox.
-func keyboxPackets(data []byte) ([]byte, error) {
-	var out []byte
-	for at := 0; len(data) > 0; at++ {
-		if len(data) < keyboxBlobSize {
-			return nil, fmt.Errorf("keybox: blob %d: %w", at, io.ErrUnexpectedEOF)
-		}
-		size := uint64(binary.BigEndian.Uint32(data))
-		if size < keyboxBlobSize || size > uint64(len(data)) {
-			return nil, fmt.Errorf("keybox: blob %d has the length %d", at, size)
-		}
-		blob := data[:size]
-		data = data[size:]
-		if blob[keyboxTypeAt] != keyboxTypeOfKey {
-			continue
-		}
-		begin := uint64(binary.BigEndian.Uint32(blob[keyboxBlockAt:]))
-		length := uint64(binary.BigEndian.Uint32(blob[keyboxLengthAt:]))
-		if begin+length > size {
-			return nil, fmt.Errorf("keybox: blob %d: the key is outside of it", at)
-		}
-		out = append(out, blob[begin:begin+length]...)
-	}
-	return out, nil
 }

@@ -5,139 +5,236 @@ import (
 	"encoding/hex"
 	"errors"
 	"fmt"
-	"io"
+	"slices"
 	"strings"
 	"time"
 
 	pgp "github.com/ProtonMail/go-crypto/openpgp"
+	pgperrors "github.com/ProtonMail/go-crypto/openpgp/errors"
 	"github.com/ProtonMail/go-crypto/openpgp/packet"
 )
 
-// Signature is what became of one signature. Valid needs that its key is there,
-// that it is right, and that neither of the two is expired or revoked.
-type Signature struct {
-	Valid      bool `json:"valid"`
-	KeyMissing bool `json:"keyMissing,omitempty"`
-	KeyRevoked bool `json:"keyRevoked,omitempty"`
-	KeyExpired bool `json:"keyExpired,omitempty"`
-	Expired    bool `json:"expired,omitempty"`
+// Status is the verdict on a signature.
+type Status uint8
 
-	Fingerprint string `json:"fingerprint"`       // of the key that signed, or its 16-digit ID if it is missing
+// Of several that hold GPG gives the first. Only Good makes a signature valid.
+const (
+	Good       Status = iota
+	KeyMissing        // the keyring does not have the key
+	Unusable          // the key may not sign, or not so: it is invalid, younger than the signature …
+	Bad               // the data or the signature was changed
+	Expired           // the signature
+	KeyExpired        // the key or its primary key
+	KeyRevoked        // the key or its primary key
+)
+
+var statusNames = [...]string{"good", "key-missing", "unusable", "bad", "expired", "key-expired", "key-revoked"}
+
+// String is the status as one word.
+func (s Status) String() string { return statusNames[s] }
+
+// MarshalText is String.
+func (s Status) MarshalText() ([]byte, error) { return []byte(s.String()), nil }
+
+// Signature is what is known of one signature.
+type Signature struct {
+	Status Status `json:"status"`
+
+	Fingerprint string `json:"fingerprint"`       // of the key that signed, or its 16-digit ID if no more is known
 	Primary     string `json:"primary,omitempty"` // fingerprint of the primary key
 	Algorithm   string `json:"algorithm"`         // of the key, by GPG's name
+	Hash        string `json:"hash"`              // such as SHA256
 
 	Made              time.Time `json:"made"`
 	Expires           time.Time `json:"expires,omitzero"`           // the signature; zero: never
 	KeyExpires        time.Time `json:"keyExpires,omitzero"`        // the key that signed
 	PrimaryKeyExpires time.Time `json:"primaryKeyExpires,omitzero"` // its primary key
 
-	UserName  string `json:"userName,omitempty"`
+	UserName  string `json:"userName,omitempty"` // the primary user ID of the key
 	UserEmail string `json:"userEmail,omitempty"`
 }
 
-// Result is the verdict on all signatures of something.
+// Result is the verdict on the signatures of something.
 type Result struct {
 	Signatures []Signature
 }
 
-// Verify verifies detached signatures of data: binary packets one after the other.
-// An error says that they are no such packets; that a signature is not valid is
-// part of the result.
+// FormatError says that something is no run of signatures.
+type FormatError struct {
+	Text string // GPGME's word for it
+}
+
+// Error is libostree's text.
+func (e *FormatError) Error() string {
+	return "GPG: Unable to complete signature verification: GPGME: " + e.Text
+}
+
+// maxSignatures bounds the work that signatures from outside cause.
+const maxSignatures = 4096
+
+// Verify verifies detached signatures of data: binary packets one after the other,
+// or the same in ASCII armour. That a signature is not valid is part of the result;
+// the error, a *FormatError, says that they are no signatures.
+//
+// As when GPG is called by a program, nothing is said of signatures after one that
+// is Bad or Expired, or not of data.
 func (k *Keyring) Verify(data, signatures []byte, now time.Time) (*Result, error) {
-	signatures, err := dearmor(signatures)
+	packets, err := signaturePackets(signatures)
 	if err != nil {
 		return nil, err
 	}
+	v := verifier{keyring: k, data: data, now: now.Truncate(time.Second), certs: map[*block]*cert{}}
 	r := &Result{}
-	for packets := packet.NewReader(bytes.NewReader(signatures)); ; {
-		p, err := packets.Next()
-		if err == io.EOF {
-			return r, nil
+	for _, p := range packets {
+		parsed, supported := parseSignature(p.raw)
+		if parsed == nil {
+			continue // GPG does not see it either
 		}
-		if err != nil {
-			return nil, fmt.Errorf("signature: %w", err)
+		s := v.check(parsed, supported)
+		r.Signatures = append(r.Signatures, s)
+		if s.Status == Bad || s.Status == Expired || !ofDocument(parsed) {
+			break
 		}
-		sig, ok := p.(*packet.Signature)
-		if !ok {
-			return nil, fmt.Errorf("signature: unexpected packet %T", p)
-		}
-		r.Signatures = append(r.Signatures, k.check(data, sig, now))
 	}
+	return r, nil
+}
+
+func signaturePackets(data []byte) ([]rawPacket, error) {
+	data, err := dearmor(data)
+	if err != nil {
+		return nil, &FormatError{"No data"}
+	}
+	packets, err := splitPackets(data)
+	if err != nil || len(packets) == 0 {
+		return nil, &FormatError{"No data"}
+	}
+	if len(packets) > maxSignatures {
+		return nil, &FormatError{"Too many objects"}
+	}
+	for _, p := range packets {
+		if p.tag != tagSignature {
+			return nil, &FormatError{"General error"}
+		}
+	}
+	return packets, nil
+}
+
+// parseSignature reads a signature. One by an algorithm or hash that is not
+// supported is read as though it were another, to tell what it says of itself.
+func parseSignature(raw []byte) (s *packet.Signature, supported bool) {
+	p, err := packet.Read(bytes.NewReader(raw))
+	if s, ok := p.(*packet.Signature); ok && err == nil {
+		return s, true
+	}
+	var unsupported pgperrors.UnsupportedError
+	_, header, _, headerErr := packetHeader(raw)
+	if !errors.As(err, &unsupported) || headerErr != nil || len(raw) < header+4 || raw[header] != 4 {
+		return nil, false
+	}
+	const rsa, sha256 = 1, 8
+	algorithm, changed := raw[header+2], bytes.Clone(raw)
+	changed[header+2], changed[header+3] = rsa, sha256
+	p, err = packet.Read(bytes.NewReader(changed))
+	if s, ok := p.(*packet.Signature); ok && err == nil {
+		s.PubKeyAlgo, s.Hash = packet.PublicKeyAlgorithm(algorithm), 0
+		return s, false
+	}
+	return nil, false
+}
+
+// verifier verifies signatures of the same data.
+type verifier struct {
+	keyring *Keyring
+	data    []byte
+	now     time.Time
+	certs   map[*block]*cert
 }
 
 // check gives the verdict on one signature.
-func (k *Keyring) check(data []byte, sig *packet.Signature, now time.Time) Signature {
-	s := Signature{Made: sig.CreationTime, Algorithm: algorithmName(sig.PubKeyAlgo), Fingerprint: issuer(sig)}
-	if sig.SigLifetimeSecs != nil && *sig.SigLifetimeSecs != 0 {
-		s.Expires = sig.CreationTime.Add(time.Duration(*sig.SigLifetimeSecs) * time.Second)
+func (v *verifier) check(sig *packet.Signature, supported bool) Signature {
+	s := Signature{
+		Algorithm: algorithmName(sig.PubKeyAlgo), Hash: hashName(sig), Fingerprint: issuer(sig),
+		Made: sig.CreationTime, Expires: after(sig.CreationTime, sig.SigLifetimeSecs),
 	}
-	b, key := k.signingKey(sig)
-	if key == nil {
-		s.KeyMissing = true
+	b, at := v.keyring.find(sig)
+	if b == nil {
+		s.Status = KeyMissing
 		return s
 	}
-	s.describeKey(b, key, now)
-	right := verify(key.PublicKey, data, sig) == nil
-	s.Expired = right && !s.Expires.IsZero() && now.After(s.Expires)
-	s.KeyRevoked = right && s.KeyRevoked
-	s.KeyExpired = right && s.KeyExpired
-	s.Valid = right && !s.Expired && !s.KeyRevoked && !s.KeyExpired
+	c := v.certs[b]
+	if c == nil {
+		c = b.cert(v.now)
+		v.certs[b] = c
+	}
+	key := &c.keys[at]
+	s.describeKey(c, key)
+	switch {
+	case !supported || !ofDocument(sig) || !key.usable(sig, v.now):
+		s.Status = Unusable
+	case verify(key.PublicKey, v.data, sig) != nil:
+		s.Status = Bad
+	case !key.crossed:
+		s.Status = Unusable
+	case expiredSignature(sig, v.now):
+		s.Status = Expired
+	case key.expired:
+		s.Status = KeyExpired
+	case key.revoked:
+		s.Status = KeyRevoked
+	}
 	return s
 }
 
+// usable reports whether a key may have made a signature.
+func (k *certKey) usable(sig *packet.Signature, now time.Time) bool {
+	return k.valid && k.signs && !sig.CreationTime.Before(k.CreationTime) && !k.CreationTime.After(now)
+}
+
 // describeKey fills in what the key says about itself.
-func (s *Signature) describeKey(b *block, key *pgp.Key, now time.Time) {
-	e := b.entity
-	s.Fingerprint, s.Primary = fingerprint(key.PublicKey), fingerprint(e.PrimaryKey)
-	s.PrimaryKeyExpires = primaryExpiry(e)
-	s.KeyExpires = expiry(key.PublicKey, key.SelfSignature)
-	if s.Fingerprint == s.Primary {
-		s.KeyExpires = s.PrimaryKeyExpires
-	}
-	for _, t := range []time.Time{s.KeyExpires, s.PrimaryKeyExpires} {
-		s.KeyExpired = s.KeyExpired || !t.IsZero() && now.After(t)
-	}
-	s.KeyRevoked = e.Revoked(now)
-	for _, sub := range e.Subkeys {
-		s.KeyRevoked = s.KeyRevoked || fingerprint(sub.PublicKey) == s.Fingerprint && sub.Revoked(now)
-	}
+func (s *Signature) describeKey(c *cert, key *certKey) {
+	s.Fingerprint, s.Primary = fingerprint(key.PublicKey), fingerprint(c.keys[0].PublicKey)
+	s.KeyExpires, s.PrimaryKeyExpires = key.expires, c.keys[0].expires
 	s.UserName, s.UserEmail = "[unknown name]", "[unknown email]"
-	if ids := identities(e); len(ids) > 0 {
-		s.UserName, s.UserEmail = ids[0].UserId.Name, ids[0].UserId.Email
+	if len(c.userIDs) > 0 {
+		s.UserName, s.UserEmail = splitUserID(c.userIDs[0].id)
 	}
 }
 
-// signingKey finds the key that a signature names.
-func (k *Keyring) signingKey(sig *packet.Signature) (*block, *pgp.Key) {
+// find returns the block of the key that a signature names, and where the key is
+// among the block's.
+func (k *Keyring) find(sig *packet.Signature) (b *block, at int) {
 	for _, b := range k.blocks {
-		for _, key := range (pgp.EntityList{b.entity}).KeysById(issuerID(sig)) {
-			if sig.CheckKeyIdOrFingerprint(key.PublicKey) && key.PublicKey.CanSign() {
-				return b, &key
+		at := 0
+		for _, p := range b.parts {
+			if p.key == nil {
+				continue
 			}
+			if sig.CheckKeyIdOrFingerprint(p.key) {
+				return b, at
+			}
+			at++
 		}
 	}
-	return nil, nil
-}
-
-func issuerID(sig *packet.Signature) uint64 {
-	if sig.IssuerKeyId == nil {
-		return 0
-	}
-	return *sig.IssuerKeyId
+	return nil, 0
 }
 
 func issuer(sig *packet.Signature) string {
-	if len(sig.IssuerFingerprint) > 0 {
+	switch {
+	case len(sig.IssuerFingerprint) > 0:
 		return strings.ToUpper(hex.EncodeToString(sig.IssuerFingerprint))
+	case sig.IssuerKeyId != nil:
+		return fmt.Sprintf("%016X", *sig.IssuerKeyId)
 	}
-	return fmt.Sprintf("%016X", issuerID(sig))
+	return strings.Repeat("0", 16)
+}
+
+// ofDocument reports whether a signature is one of data, rather than of a key.
+func ofDocument(sig *packet.Signature) bool {
+	return sig.SigType == packet.SigTypeBinary || sig.SigType == packet.SigTypeText
 }
 
 // verify does the mathematics.
 func verify(key *packet.PublicKey, data []byte, sig *packet.Signature) error {
-	if sig.SigType != packet.SigTypeBinary && sig.SigType != packet.SigTypeText {
-		return errors.New("not a signature of a document")
-	}
 	if !sig.Hash.Available() {
 		return errors.New("unknown hash")
 	}
@@ -171,120 +268,26 @@ func algorithmName(a packet.PublicKeyAlgorithm) string {
 	case packet.PubKeyAlgoEdDSA, packet.PubKeyAlgoEd25519, packet.PubKeyAlgoEd448:
 		return "EdDSA"
 	}
-	return "[unknown name]"
+	return unknownName
 }
 
-// Describe writes what became of a signature as libostree does, each line after
-// the prefix. Times are in the local zone.
-func (s *Signature) Describe(prefix string) string {
-	var b strings.Builder
-	line := func(format string, args ...any) { fmt.Fprintf(&b, prefix+format+"\n", args...) }
-	line("Signature made %s using %s key ID %s", date(s.Made), s.Algorithm, keyID(s.Fingerprint))
-	line("%s", s.verdict())
-	if !s.KeyMissing && s.Fingerprint != s.Primary {
-		line("Primary key ID %s", keyID(s.Primary))
+const unknownName = "[unknown name]"
+
+// hashName is the hash of a signature without a hyphen.
+func hashName(sig *packet.Signature) string {
+	if sig.Hash == 0 {
+		return unknownName
 	}
-	expires := func(what string, t time.Time, expired bool) {
-		switch {
-		case t.IsZero():
-		case expired:
-			line("%s expired %s", what, date(t))
-		default:
-			line("%s expires %s", what, date(t))
-		}
-	}
-	expires("Signature", s.Expires, s.Expired)
-	expires("Key", s.KeyExpires, s.KeyExpired)
-	if s.Fingerprint != s.Primary {
-		expires("Primary key", s.PrimaryKeyExpires, s.KeyExpired)
-	}
-	return b.String()
+	return strings.Replace(sig.Hash.String(), "-", "", 1)
 }
 
-func (s *Signature) verdict() string {
-	from := fmt.Sprintf("signature from \"%s <%s>\"", s.UserName, s.UserEmail)
-	switch {
-	case s.KeyMissing:
-		return "Can't check signature: public key not found"
-	case s.Valid:
-		return "Good " + from
-	case s.KeyRevoked:
-		return "Key revoked"
-	case s.Expired:
-		return "Expired " + from
-	}
-	return "BAD " + from
-}
-
-func keyID(fingerprint string) string { return fingerprint[max(0, len(fingerprint)-16):] }
-
-// date writes a time as C's strftime does with %c.
-func date(t time.Time) string { return t.Local().Format(time.ANSIC) }
-
-// Date writes a time as the reports here do.
-func Date(t time.Time) string { return date(t) }
-
-// Valid is the number of valid signatures.
-func (r *Result) Valid() int {
-	n := 0
-	for _, s := range r.Signatures {
-		if s.Valid {
-			n++
-		}
-	}
-	return n
-}
-
-// InvalidError says that none of the signatures is valid.
-type InvalidError struct {
-	Result *Result
-}
-
-// Error describes all signatures, the last one first.
-func (e *InvalidError) Error() string {
-	if len(e.Result.Signatures) == 0 {
-		return "No GPG signatures found"
-	}
-	var b strings.Builder
-	for i := len(e.Result.Signatures) - 1; i >= 0; i-- {
-		b.WriteString(e.Result.Signatures[i].Describe(""))
-	}
-	return strings.TrimRight(b.String(), "\n")
-}
-
-// Require returns an *InvalidError unless one of the signatures is valid.
-func (r *Result) Require() error {
-	if r.Valid() == 0 {
-		return &InvalidError{r}
-	}
-	return nil
-}
-
-// MadeBy reports whether the first of the signatures was made by a key with one of
-// the IDs, which may also be those of its primary key if the keyring has that. The
-// keyring may be nil.
-func (k *Keyring) MadeBy(signatures []byte, ids []string) (bool, error) {
-	p, err := packet.NewReader(bytes.NewReader(signatures)).Next()
+// SignedBy returns which of the signatures of a result was made by the key that an
+// ID names, or by another key with the same primary key, and -1 for none. As for
+// libostree, only keys of the keyring have IDs.
+func (k *Keyring) SignedBy(r *Result, id string) int {
+	b, err := k.lookup(id)
 	if err != nil {
-		return false, fmt.Errorf("signature: %w", err)
+		return -1
 	}
-	sig, ok := p.(*packet.Signature)
-	if !ok {
-		return false, fmt.Errorf("signature: unexpected packet %T", p)
-	}
-	by := []string{issuer(sig), fmt.Sprintf("%016X", issuerID(sig))}
-	if k != nil {
-		if b, key := k.signingKey(sig); key != nil {
-			by = append(by, fingerprint(b.entity.PrimaryKey))
-		}
-	}
-	for _, id := range ids {
-		id = strings.ToUpper(strings.TrimPrefix(id, "0x"))
-		for _, f := range by {
-			if len(id) >= 8 && strings.HasSuffix(f, id) {
-				return true, nil
-			}
-		}
-	}
-	return false, nil
+	return slices.IndexFunc(r.Signatures, func(s Signature) bool { return s.Primary == b.fingerprint() })
 }

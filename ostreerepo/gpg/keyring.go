@@ -19,74 +19,129 @@ const systemKeyrings = "/usr/share/ostree/trusted.gpg.d"
 // maxKeyring bounds the size of a keyring, in bytes.
 const maxKeyring = 64 << 20
 
-// Keyring returns the keys that are trusted for a remote: those that were imported
-// for it and those that its gpgkeypath names, or without any of these the
-// system's, which are in OSTREE_GPG_HOME if that is set. An unknown remote is an
+// Keyring returns the keys that are trusted for a remote: its own, and when none were
+// imported for it the system's too. An unknown remote is an
 // *ostreerepo.NoRemoteError.
 func Keyring(r *ostreerepo.Repo, remote string) (*openpgp.Keyring, error) {
-	k, own, err := RemoteKeyring(r, remote)
-	if err != nil || own {
+	k, imported, err := remoteKeyring(r, remote)
+	if err != nil || imported {
 		return k, err
 	}
-	return k, addSystem(k)
+	system, err := SystemKeyring()
+	if err != nil {
+		return nil, err
+	}
+	k.Append(system)
+	return k, nil
 }
 
-// RemoteKeyring returns the keys that a remote has of its own; own reports whether
-// it has a keyring at all.
-func RemoteKeyring(r *ostreerepo.Repo, remote string) (k *openpgp.Keyring, own bool, err error) {
+// RemoteKeyring returns the keys that a remote has of its own: those that were
+// imported for it, and those in the files and directories that its gpgkeypath names.
+func RemoteKeyring(r *ostreerepo.Repo, remote string) (*openpgp.Keyring, error) {
+	k, _, err := remoteKeyring(r, remote)
+	return k, err
+}
+
+func remoteKeyring(r *ostreerepo.Repo, remote string) (k *openpgp.Keyring, imported bool, err error) {
 	config, err := r.RemoteConfig(remote)
 	if err != nil {
 		return nil, false, err
 	}
-	k = &openpgp.Keyring{}
-	if own, err = addFile(k, keyringPath(r, remote)); err != nil {
+	k, err = ReadKeyFile(keyringPath(r, remote))
+	imported = !errors.Is(err, fs.ErrNotExist)
+	if imported && isRead(err) {
 		return nil, false, err
 	}
-	paths, _ := config.List(`remote "`+remote+`"`, "gpgkeypath")
-	for _, path := range paths {
-		for path := range strings.SplitSeq(path, ",") {
-			if err := addPath(k, path); err != nil {
-				return nil, false, fmt.Errorf("remote %q: gpgkeypath: %w", remote, err)
-			}
-			own = true
-		}
+	list, ok, err := config.String(`remote "`+remote+`"`, "gpgkeypath")
+	if err != nil || !ok {
+		return k, imported, err
 	}
-	return k, own, nil
+	paths, err := splitList(list)
+	if err != nil {
+		return nil, false, err
+	}
+	for _, path := range paths {
+		keys, err := readPath(path)
+		if err != nil {
+			return nil, false, err
+		}
+		k.Import(keys)
+	}
+	return k, imported, nil
 }
 
-// AllKeyrings returns the keys of all remotes of a repository, and the system's.
+// splitList takes apart a list with commas or semicolons, the last of which may
+// follow the last item.
+func splitList(list string) ([]string, error) {
+	separator := ","
+	if strings.Contains(list, ";") {
+		if separator = ";"; strings.Contains(list, ",") {
+			return nil, errors.New("key value list contains more than one separator")
+		}
+	}
+	return strings.Split(strings.TrimSuffix(list, separator), separator), nil
+}
+
+// AllKeyrings returns the keys that were imported for remotes of a repository, and
+// the system's.
 func AllKeyrings(r *ostreerepo.Repo) (*openpgp.Keyring, error) {
-	k := &openpgp.Keyring{}
-	for at := r; at != nil; at = at.Parent() {
-		if err := addDir(k, at.Path(), isKeyring); err != nil {
+	k, err := readDir(r.Path(), isKeyring)
+	if err != nil {
+		return nil, err
+	}
+	system, err := SystemKeyring()
+	if err != nil {
+		return nil, err
+	}
+	k.Append(system)
+	return k, nil
+}
+
+// HomeKeyring returns the public keys in a home directory of GPG, in keyrings of the
+// old form and in its keybox, which libostree does not read.
+func HomeKeyring(dir string) (*openpgp.Keyring, error) {
+	return readHome(dir, func(name string) bool { return isKeyring(name) || name == "pubring.kbx" })
+}
+
+// oldHomeKeyring leaves the keybox out.
+func oldHomeKeyring(dir string) (*openpgp.Keyring, error) { return readHome(dir, isKeyring) }
+
+func readHome(dir string, wanted func(name string) bool) (*openpgp.Keyring, error) {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return nil, err
+	}
+	return readDir(dir, wanted)
+}
+
+// UserKeyring returns the public keys of the user's GPG.
+func UserKeyring() (*openpgp.Keyring, error) {
+	dir := os.Getenv("GNUPGHOME")
+	if dir == "" {
+		home, err := os.UserHomeDir()
+		if err != nil {
 			return nil, err
 		}
+		dir = filepath.Join(home, ".gnupg")
 	}
-	return k, addSystem(k)
+	return noneIfMissing(HomeKeyring(dir))
 }
 
-// HomeKeyring returns the public keys in a home directory of GPG.
-func HomeKeyring(dir string) (*openpgp.Keyring, error) {
-	k := &openpgp.Keyring{}
-	return k, addDir(k, dir, func(name string) bool { return isKeyring(name) || name == "pubring.kbx" })
-}
-
-// SystemKeyring returns the keys of the system.
+// SystemKeyring returns the keys of the system, which are in the directory
+// OSTREE_GPG_HOME if that is set.
 func SystemKeyring() (*openpgp.Keyring, error) {
-	k := &openpgp.Keyring{}
-	return k, addSystem(k)
-}
-
-func addSystem(k *openpgp.Keyring) error {
 	dir := os.Getenv("OSTREE_GPG_HOME")
 	if dir == "" {
 		dir = systemKeyrings
 	}
-	err := addDir(k, dir, isKeyring)
+	return noneIfMissing(readDir(dir, isKeyring))
+}
+
+func noneIfMissing(k *openpgp.Keyring, err error) (*openpgp.Keyring, error) {
 	if errors.Is(err, fs.ErrNotExist) {
-		return nil
+		return &openpgp.Keyring{}, nil
 	}
-	return err
+	return k, err
 }
 
 // isKeyring knows keyrings by their names. Two that GPG keeps beside them hold no
@@ -95,76 +150,87 @@ func isKeyring(name string) bool {
 	return strings.HasSuffix(name, ".gpg") && name != "trustdb.gpg" && name != "secring.gpg"
 }
 
-func addDir(k *openpgp.Keyring, dir string, wanted func(name string) bool) error {
+// readDir reads the regular files of a directory that are wanted.
+func readDir(dir string, wanted func(name string) bool) (*openpgp.Keyring, error) {
 	entries, err := os.ReadDir(dir)
 	if err != nil {
 		var path *fs.PathError
 		if errors.As(err, &path) {
 			err = fmt.Errorf("opendir(%s): %w", dir, path.Err)
 		}
-		return err
+		return nil, err
 	}
+	k := &openpgp.Keyring{}
 	for _, e := range entries {
-		if !wanted(e.Name()) || e.IsDir() {
+		if !wanted(e.Name()) || !e.Type().IsRegular() {
 			continue
 		}
-		if _, err := addFile(k, filepath.Join(dir, e.Name())); err != nil {
-			return err
+		keys, err := ReadKeyFile(filepath.Join(dir, e.Name()))
+		if isRead(err) {
+			return nil, err
 		}
-	}
-	return nil
-}
-
-// addPath adds a key file, or all files of a directory.
-func addPath(k *openpgp.Keyring, path string) error {
-	st, err := os.Stat(path)
-	if err != nil {
-		return err
-	}
-	if st.IsDir() {
-		return addDir(k, path, func(string) bool { return true })
-	}
-	_, err = addFile(k, path)
-	return err
-}
-
-// addFile adds the keys of a file, which need not exist.
-func addFile(k *openpgp.Keyring, path string) (found bool, err error) {
-	keys, err := ReadKeyFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	if err != nil {
-		return false, err
-	}
-	k.Import(keys)
-	return true, nil
-}
-
-// ReadKeyFile reads the keys in a file of any of the forms of keyrings.
-func ReadKeyFile(path string) (*openpgp.Keyring, error) {
-	st, err := os.Stat(path)
-	if err != nil {
-		return nil, err
-	}
-	if st.Size() > maxKeyring {
-		return nil, fmt.Errorf("%s: %d bytes are more than the limit of %d for a keyring", path, st.Size(), maxKeyring)
-	}
-	data, err := os.ReadFile(path)
-	if err != nil {
-		return nil, err
-	}
-	k, err := openpgp.ReadKeyring(data)
-	if err != nil {
-		return nil, fmt.Errorf("%s: %w", path, err)
+		k.Append(keys)
 	}
 	return k, nil
 }
 
-// keyringPath is the file with the keys imported for a remote, in the repository
-// that defines it.
+// readPath reads a key file, or all files of a directory. Those without keys are
+// none, as for GPG.
+func readPath(path string) (*openpgp.Keyring, error) {
+	if st, err := os.Stat(path); err != nil || st.IsDir() {
+		return readDir(path, func(string) bool { return true })
+	}
+	keys, err := ReadKeyFile(path)
+	if isRead(err) {
+		return nil, err
+	}
+	return keys, nil
+}
+
+// DamagedError says that a file has more in it than keys.
+type DamagedError struct {
+	Path string
+	Err  error
+}
+
+func (e *DamagedError) Error() string { return e.Path + ": " + e.Err.Error() }
+func (e *DamagedError) Unwrap() error { return e.Err }
+
+// isRead reports whether an error is of reading a file, rather than of what is in
+// it.
+func isRead(err error) bool {
+	var damaged *DamagedError
+	return err != nil && !errors.As(err, &damaged)
+}
+
+// ReadKeyFile reads the keys in a file of any of the forms of keyrings. When it is
+// damaged the error is a *DamagedError, and there are the keys before the damage.
+func ReadKeyFile(path string) (*openpgp.Keyring, error) {
+	k := &openpgp.Keyring{}
+	st, err := os.Stat(path)
+	if err != nil {
+		return k, err
+	}
+	if st.Size() > maxKeyring {
+		return k, fmt.Errorf("%s: %d bytes are more than the limit of %d for a keyring", path, st.Size(), maxKeyring)
+	}
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return k, err
+	}
+	k, err = openpgp.ReadKeyring(data)
+	if err != nil {
+		err = &DamagedError{path, err}
+	}
+	return k, err
+}
+
+func keyringName(remote string) string { return remote + ".trustedkeys.gpg" }
+
+// keyringPath is the file with the keys imported for a remote, here or in the
+// nearest parent that has one.
 func keyringPath(r *ostreerepo.Repo, remote string) string {
-	name := remote + ".trustedkeys.gpg"
+	name := keyringName(remote)
 	for at := r; at != nil; at = at.Parent() {
 		path := filepath.Join(at.Path(), name)
 		if _, err := os.Stat(path); err == nil {
@@ -179,23 +245,11 @@ func Import(r *ostreerepo.Repo, remote string, keys *openpgp.Keyring) (added int
 	if _, err := r.RemoteConfig(remote); err != nil {
 		return 0, err
 	}
-	k := &openpgp.Keyring{}
-	if _, err := addFile(k, keyringPath(r, remote)); err != nil {
+	path := filepath.Join(r.Path(), keyringName(remote))
+	k, err := ReadKeyFile(path)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return 0, err
 	}
 	added = k.Import(keys)
-	return added, durable.WriteFile(filepath.Join(r.Path(), remote+".trustedkeys.gpg"), k.Bytes(), 0o644)
-}
-
-// UserKeyring returns the public keys of the user's GPG.
-func UserKeyring() (*openpgp.Keyring, error) {
-	dir := os.Getenv("GNUPGHOME")
-	if dir == "" {
-		home, err := os.UserHomeDir()
-		if err != nil {
-			return nil, err
-		}
-		dir = filepath.Join(home, ".gnupg")
-	}
-	return HomeKeyring(dir)
+	return added, durable.WriteFile(path, k.Bytes(), 0o644)
 }

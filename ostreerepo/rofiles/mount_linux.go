@@ -1,12 +1,11 @@
 package rofiles
 
 import (
-	"fmt"
+	"errors"
 	"os"
+	"os/exec"
 	"path/filepath"
-	"slices"
 	"strings"
-	"time"
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
@@ -15,49 +14,78 @@ import (
 
 // Options are the choices of Mount.
 type Options struct {
-	CopyUp bool     // give a shared file a body of its own when it is changed
-	Mount  []string // further options for mount, such as allow_other
+	CopyUp bool     // give a shared file a body of its own when it is changed; else that is refused
+	Mount  []string // what mount -o takes, an option each, such as "ro" or "allow_other"; others are an *OptionError
 	Single bool     // serve one request at a time
 	Debug  bool     // log all requests to standard error
 }
 
 // Server is a directory being shown.
 type Server struct {
-	server *fuse.Server
-	base   *os.File
+	server     *fuse.Server
+	base       *os.File
+	mountpoint string
 }
 
-// timeout is how long the kernel may believe what it was told of a file.
-const timeout = time.Second
+// maxTransfer is how many bytes of a file go into one request: the most that Linux
+// takes, as libfuse asks for.
+const maxTransfer = 1 << 20
 
-// Mount shows the directory base at mountpoint until it is unmounted.
+// Mount shows the directory base at mountpoint until it is unmounted. Without
+// privileges it asks the program fusermount3 or fusermount to mount.
 func Mount(base, mountpoint string, o Options) (*Server, error) {
+	settings, err := parseOptions(o.Mount)
+	if err != nil {
+		return nil, err
+	}
 	dir, err := os.OpenFile(base, unix.O_RDONLY|unix.O_DIRECTORY|unix.O_NONBLOCK|unix.O_NOCTTY, 0)
 	if err != nil {
 		return nil, err
 	}
-	if mountpoint, err = filepath.Abs(mountpoint); err != nil {
-		dir.Close()
-		return nil, err
-	}
-	second := timeout
-	server, err := fs.Mount(mountpoint, &node{r: &root{dir: dir, copyUp: o.CopyUp}}, &fs.Options{
-		EntryTimeout: &second, AttrTimeout: &second, NullPermissions: true,
-		MountOptions: fuse.MountOptions{
-			Name: "rofiles-fuse", FsName: "rofiles-fuse", DirectMount: os.Geteuid() == 0,
-			AllowOther: slices.Contains(o.Mount, "allow_other"), Options: withoutAllowOther(o.Mount),
-			SingleThreaded: o.Single, Debug: o.Debug,
-		},
-	})
+	server, mountpoint, err := mount(dir, mountpoint, o, settings)
 	if err != nil {
 		dir.Close()
-		return nil, fmt.Errorf("mount %s: %w", mountpoint, err)
+		return nil, &os.PathError{Op: "mount", Path: mountpoint, Err: err}
 	}
-	return &Server{server, dir}, nil
+	return &Server{server, dir, mountpoint}, nil
 }
 
-func withoutAllowOther(options []string) []string {
-	return slices.DeleteFunc(slices.Clone(options), func(o string) bool { return o == "allow_other" || o == "" })
+func mount(dir *os.File, mountpoint string, o Options, s *settings) (*fuse.Server, string, error) {
+	absolute, err := filepath.Abs(mountpoint)
+	if err == nil {
+		_, err = os.Stat(absolute)
+	}
+	if err != nil {
+		return nil, mountpoint, cause(err)
+	}
+	direct := os.Geteuid() == 0
+	options := s.strings
+	if direct {
+		options = s.data
+	}
+	top := &node{r: &root{dir: dir, copyUp: o.CopyUp}}
+	server, err := fs.Mount(absolute, top, &fs.Options{
+		EntryTimeout: &s.entryTimeout, AttrTimeout: &s.attrTimeout, NegativeTimeout: s.negativeTimeout,
+		NullPermissions: true,
+		MountOptions: fuse.MountOptions{
+			Name: s.subtype, FsName: s.fsname, Options: options, AllowOther: s.allowOther,
+			DirectMountStrict: direct, DirectMountFlags: unix.MS_MGC_VAL | s.flags,
+			MaxWrite: min(maxTransfer, s.maxRead), SingleThreaded: o.Single, Debug: o.Debug,
+			ExtraCapabilities: fuse.CAP_ATOMIC_O_TRUNC,
+		},
+	})
+	if err != nil && strings.HasSuffix(err.Error(), "\n") { // as go-fuse words what fusermount says
+		err = errors.New(strings.TrimSpace(err.Error()))
+	}
+	return server, absolute, err
+}
+
+// cause is a system call's error without the path, which the caller adds.
+func cause(err error) error {
+	if e, ok := err.(*os.PathError); ok {
+		return e.Err
+	}
+	return err
 }
 
 // Wait returns when the directory is no longer shown.
@@ -66,69 +94,18 @@ func (s *Server) Wait() {
 	s.base.Close()
 }
 
-// Unmount ends the showing, unless files are in use.
-func (s *Server) Unmount() error { return s.server.Unmount() }
-
-// root is the directory that is shown.
-type root struct {
-	dir    *os.File
-	copyUp bool
-}
-
-func (r *root) fd() int { return int(r.dir.Fd()) }
-
-// parent opens the directory that a path is in, and returns the last name. The
-// root itself is ".".
-func (r *root) parent(path string) (dirfd int, name string, err error) {
-	dir, name := filepath.Split(path)
-	dir = strings.TrimSuffix(dir, "/")
-	if name == "" {
-		name = "."
-	}
-	if dir == "" {
-		dir = "."
-	}
-	dirfd, err = r.open(dir, unix.O_PATH|unix.O_DIRECTORY)
-	return dirfd, name, err
-}
-
-// open opens a file below the root, without following any symlink.
-func (r *root) open(path string, flags int) (int, error) {
-	if path == "" {
-		path = "."
-	}
-	return unix.Openat2(r.fd(), path, &unix.OpenHow{
-		Flags: uint64(flags | unix.O_CLOEXEC), Resolve: unix.RESOLVE_BENEATH | unix.RESOLVE_NO_SYMLINKS | unix.RESOLVE_NO_MAGICLINKS,
-	})
-}
-
-// at calls fn with the directory and name of a path.
-func (r *root) at(path string, fn func(dirfd int, name string) error) error {
-	dirfd, name, err := r.parent(path)
-	if err != nil {
-		return err
-	}
-	defer unix.Close(dirfd)
-	return fn(dirfd, name)
-}
-
-// shared reports whether a file is one that only the repository may change.
-func shared(st *unix.Stat_t) bool {
-	kind := st.Mode & unix.S_IFMT
-	return (kind == unix.S_IFREG || kind == unix.S_IFLNK) && st.Nlink > 1
-}
-
-// unshare makes a file fit to be changed, or says that it may not be.
-func (r *root) unshare(dirfd int, name string) error {
-	var st unix.Stat_t
-	if err := unix.Fstatat(dirfd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-		return err
-	}
-	switch {
-	case !shared(&st):
+// Unmount ends the showing. When something is in use it is taken from the
+// mountpoint all the same, and goes on being served to those who use it.
+func (s *Server) Unmount() error {
+	if err := s.server.Unmount(); err == nil {
 		return nil
-	case !r.copyUp:
-		return unix.EROFS
 	}
-	return copyUp(dirfd, name, &st)
+	if os.Geteuid() == 0 {
+		return unix.Unmount(s.mountpoint, unix.MNT_DETACH)
+	}
+	err := exec.Command("fusermount3", "-u", "-z", "-q", "--", s.mountpoint).Run()
+	if err != nil {
+		err = exec.Command("fusermount", "-u", "-z", "-q", "--", s.mountpoint).Run()
+	}
+	return err
 }

@@ -25,8 +25,8 @@ type view struct {
 func show(t *testing.T, o rofiles.Options) *view {
 	t.Helper()
 	dir := t.TempDir()
-	v := &view{t, dir + "/base", dir + "/mnt"}
-	for _, d := range []string{v.base, v.mnt, v.base + "/sub"} {
+	v := &view{t, dir + "/base", dir + "/view/mnt"} // not beside each other: ".." differs
+	for _, d := range []string{v.base, dir + "/view", v.mnt, v.base + "/sub"} {
 		v.ok(os.Mkdir(d, 0o755))
 	}
 	v.ok(os.WriteFile(v.base+"/shared", []byte("shared"), 0o640))
@@ -121,6 +121,9 @@ func TestCopyUp(t *testing.T) {
 			v.ok(err)
 			if len(entries) != 4 {
 				t.Errorf("%d entries in the directory: something was left", len(entries))
+			}
+			if got := v.read(v.mnt + "/link"); got != v.read(v.base+"/shared") {
+				t.Errorf("the view shows %q", got)
 			}
 		})
 	}

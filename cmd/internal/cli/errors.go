@@ -65,12 +65,12 @@ func printError(w io.Writer, err error) {
 	if isTerminal(w) {
 		prefix = "\x1b[31m\x1b[1merror:\x1b[22m\x1b[0m"
 	}
-	fmt.Fprintf(w, "%s %s\n", prefix, message(err))
+	fmt.Fprintf(w, "%s %s\n", prefix, Message(err))
 }
 
-// message is the text of an error. A system error at its end is written as C
+// Message is the text of an error. A system error at its end is written as C
 // programs write it, with a capital, because scripts look for those words.
-func message(err error) string {
+func Message(err error) string {
 	text := err.Error()
 	var errno syscall.Errno
 	if !errors.As(err, &errno) {

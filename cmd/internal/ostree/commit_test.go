@@ -204,19 +204,6 @@ func TestCommitSizes(t *testing.T) {
 	same(t, "show", "--repo=bare", "--print-sizes", "main")
 }
 
-func TestCommitUnsupported(t *testing.T) {
-	newRepo(t, "archive")
-	for _, option := range []string{
-		"--selinux-policy=/", "-P",
-		"--selinux-policy-from-base", "--selinux-labeling-epoch=1",
-	} {
-		o := ours(t, "", "commit", "--repo=repo", "-b", "main", option, ".")
-		if o.Code != 1 || !strings.HasSuffix(o.Error, ": not supported by this version") {
-			t.Errorf("%s: %v", option, o)
-		}
-	}
-}
-
 func TestCommitEditor(t *testing.T) {
 	newRepo(t, "archive")
 	tree := sampleTree(t)

@@ -191,7 +191,7 @@ func (c *committer) writeDetached(ctx context.Context, tx *ostreerepo.Tx) error 
 	data := c.commit.Encode()
 	metadata, err := signing.Append(c.detached, data, c.signers)
 	if err == nil {
-		metadata, err = c.gpg.Append(ctx, metadata, data)
+		metadata, err = c.gpg.AppendToCommit(ctx, metadata, data)
 	}
 	if err != nil || metadata.Type() == "" || metadata.Len() == 0 {
 		return err

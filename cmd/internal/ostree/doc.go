@@ -37,7 +37,6 @@ func Commands() []*cli.Command {
 		remoteCommand(),
 		resetCommand(),
 		revParseCommand(),
-		rofilesCommand(),
 		showCommand(),
 		signCommand(),
 		summaryCommand(),

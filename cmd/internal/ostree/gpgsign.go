@@ -49,11 +49,11 @@ func (o *gpgSignOptions) run(ctx context.Context, env *cli.Env, args []string) e
 	if err != nil {
 		return err
 	}
-	o.signer.Keys = args[1:]
 	if !o.remove {
+		o.signer.Keys = args[1:]
 		return o.signer.SignCommit(ctx, repo, c)
 	}
-	n, err := o.signer.DeleteSignatures(ctx, repo, c)
+	n, err := gpg.DeleteSignatures(ctx, repo, c, args[1:])
 	if err == nil {
 		env.Printf("Signatures deleted: %d\n", n)
 	}
@@ -66,19 +66,26 @@ func gpgFlags(f *cli.Flags, s *gpg.Signer) {
 	f.String(&s.Home, "gpg-homedir", "", "HOMEDIR", "Home directory of GPG (default: the user's)")
 }
 
-// verdict is the keyring that show and summary judge signatures by.
+// verdict is the keyring that show and summary judge signatures by: that of a
+// remote, or all with those of a home directory of GPG.
 type verdict struct {
 	home, remote string
 }
 
 func (o *verdict) keyring(repo *ostreerepo.Repo) (*openpgp.Keyring, error) {
-	switch {
-	case o.remote != "":
+	if o.remote != "" {
 		return gpg.Keyring(repo, o.remote)
-	case o.home != "":
-		return gpg.HomeKeyring(o.home)
 	}
-	return gpg.AllKeyrings(repo)
+	k, err := gpg.AllKeyrings(repo)
+	if err != nil || o.home == "" {
+		return k, err
+	}
+	home, err := gpg.HomeKeyring(o.home)
+	if err != nil {
+		return nil, err
+	}
+	k.Append(home)
+	return k, nil
 }
 
 // of is what became of the GPG signatures in a dictionary; nil when it has none.
@@ -96,8 +103,8 @@ func (o *verdict) of(repo *ostreerepo.Repo, data []byte, signatures gvariant.Val
 
 // ofCommit is of for a commit's.
 func (o *verdict) ofCommit(repo *ostreerepo.Repo, c object.Checksum, commit *object.Commit) (*openpgp.Result, error) {
-	metadata, ok, err := repo.DetachedMetadata(c)
-	if err != nil || !ok {
+	metadata, _, err := repo.DetachedMetadata(c)
+	if err != nil {
 		return nil, err
 	}
 	return o.of(repo, commit.Encode(), metadata)
@@ -109,12 +116,8 @@ func writeSignatures(w io.Writer, r *openpgp.Result, suffix string) error {
 	if r == nil {
 		return nil
 	}
-	plural := "s"
-	if len(r.Signatures) == 1 {
-		plural = ""
-	}
 	var b strings.Builder
-	fmt.Fprintf(&b, "Found %d signature%s%s:\n", len(r.Signatures), plural, suffix)
+	fmt.Fprintf(&b, "Found %s%s:\n", plural(len(r.Signatures), "signature"), suffix)
 	for _, s := range r.Signatures {
 		b.WriteString("\n" + s.Describe("  "))
 	}

@@ -112,7 +112,7 @@ func (o *refsOptions) find(repo *ostreerepo.Repo, prefix string) ([]jsonRef, err
 	if err != nil {
 		return nil, err
 	}
-	all, err := repo.Refs()
+	all, err := p.refs(repo)
 	if err != nil {
 		return nil, err
 	}
@@ -181,6 +181,14 @@ func parseRefPrefix(s string) (refPrefix, error) {
 	}
 	remote, below, err := ostreerepo.ParseRefspec(s)
 	return refPrefix{remote: remote, below: below}, err
+}
+
+// refs lists those that may match; of a remote that is not known there are none.
+func (p refPrefix) refs(repo *ostreerepo.Repo) ([]ostreerepo.Ref, error) {
+	if p.all {
+		return repo.Refs()
+	}
+	return repo.RefsBelow(p.remote, p.below)
 }
 
 func (p refPrefix) match(refspec string) refMatch {

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
+	"github.com/treenail/treenail/format/sign"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -140,16 +141,16 @@ func trustedKey(spec string) (signType string, key ostreerepo.Option, err error)
 	if !ok {
 		return "", key, fmt.Errorf("Failed to parse KEYTYPE=[inline|file]:DATA in %s", spec)
 	}
-	switch signType {
-	case "ed25519", "spki", "dummy":
-	default:
-		return "", key, errors.New("Requested signature type is not implemented")
+	if _, err := sign.ParseType(signType); err != nil {
+		return "", key, err
 	}
-	kind, value, _ := strings.Cut(reference, ":")
-	switch kind {
-	case "inline":
+	kind, value, ok := strings.Cut(reference, ":")
+	switch {
+	case !ok && (kind == "inline" || kind == "file"):
+		return "", key, fmt.Errorf("Failed to parse KEYTYPE=[inline|file]:DATA in %s", spec)
+	case kind == "inline":
 		return signType, ostreerepo.Option{Key: "verification-" + signType + "-key", Value: value}, nil
-	case "file":
+	case kind == "file":
 		return signType, ostreerepo.Option{Key: "verification-" + signType + "-file", Value: value}, nil
 	}
 	return "", key, fmt.Errorf("Invalid key reference %s, expected inline|file", kind)

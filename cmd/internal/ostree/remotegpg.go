@@ -61,7 +61,11 @@ func (o *gpgImportOptions) read(env *cli.Env) (*openpgp.Keyring, error) {
 		if err != nil {
 			return nil, err
 		}
-		return openpgp.ReadKeyring(data)
+		keys, err := openpgp.ReadKeyring(data)
+		if err != nil {
+			return &openpgp.Keyring{}, nil
+		}
+		return keys, nil
 	case len(o.keyrings) == 0:
 		return gpg.UserKeyring()
 	}
@@ -76,9 +80,15 @@ func (o *gpgImportOptions) read(env *cli.Env) (*openpgp.Keyring, error) {
 	return all, nil
 }
 
+// readKeyFile reads the keys of a file. One that holds anything else has none, as
+// for ostree.
 func readKeyFile(path string) (*openpgp.Keyring, error) {
 	keys, err := gpg.ReadKeyFile(path)
-	if errors.Is(err, fs.ErrNotExist) {
+	var damaged *gpg.DamagedError
+	switch {
+	case errors.As(err, &damaged):
+		return &openpgp.Keyring{}, nil
+	case errors.Is(err, fs.ErrNotExist):
 		if abs, absErr := filepath.Abs(path); absErr == nil {
 			path = abs
 		}
@@ -88,14 +98,14 @@ func readKeyFile(path string) (*openpgp.Keyring, error) {
 }
 
 // importKeys imports the keys with the IDs, or all without any.
-func importKeys(env *cli.Env, repo *ostreerepo.Repo, remote string, keys *openpgp.Keyring, ids []string) error {
-	for _, id := range ids {
-		if _, err := keys.Select([]string{id}); errors.Is(err, openpgp.ErrNoKey) {
-			return fmt.Errorf("GPG: Unable to find key %q: GPGME: End of file", id)
-		}
+func importKeys(env *cli.Env, repo *ostreerepo.Repo, remote string, keys *openpgp.Keyring, ids []string) (err error) {
+	if _, err := repo.RemoteConfig(remote); err != nil {
+		return fmt.Errorf("GPG: %w", err)
 	}
 	if len(ids) > 0 {
-		keys, _ = keys.Select(ids)
+		if keys, err = keys.Select(ids); err != nil {
+			return err
+		}
 	}
 	if keys.Len() == 0 {
 		return errors.New("GPG: Unable to export keys: GPGME: No data")
@@ -142,23 +152,27 @@ func trustedKeys(repo *ostreerepo.Repo, args []string) (*openpgp.Keyring, error)
 	if len(args) == 0 {
 		return gpg.SystemKeyring()
 	}
-	k, _, err := gpg.RemoteKeyring(repo, args[0])
-	return k, err
+	return gpg.RemoteKeyring(repo, args[0])
 }
 
 func printKey(env *cli.Env, k *openpgp.Key) {
-	env.Printf("Key: %s%s\n", k.Fingerprint, revokedText(k.Revoked))
+	env.Printf("Key: %s%s\n", k.Fingerprint, flaws(k))
 	printDates(env, "  ", k)
 	for _, u := range k.UserIDs {
 		env.Printf("  UID: %s%s\n", u.Name, revokedText(u.Revoked))
-		if u.AdvancedURL != "" {
-			env.Printf("  Advanced update URL: %s\n  Direct update URL: %s\n", u.AdvancedURL, u.DirectURL)
-		}
+		env.Printf("  Advanced update URL: %s\n  Direct update URL: %s\n", u.AdvancedURL, u.DirectURL)
 	}
 	for i := range k.Subkeys {
-		env.Printf("  Subkey: %s%s\n", k.Subkeys[i].Fingerprint, revokedText(k.Subkeys[i].Revoked))
+		env.Printf("  Subkey: %s%s\n", k.Subkeys[i].Fingerprint, flaws(&k.Subkeys[i]))
 		printDates(env, "    ", &k.Subkeys[i])
 	}
+}
+
+func flaws(k *openpgp.Key) string {
+	if k.Invalid {
+		return revokedText(k.Revoked) + " (invalid)"
+	}
+	return revokedText(k.Revoked)
 }
 
 func revokedText(revoked bool) string {
@@ -172,7 +186,7 @@ func printDates(env *cli.Env, indent string, k *openpgp.Key) {
 	env.Printf("%sCreated: %s\n", indent, openpgp.Date(k.Created))
 	switch {
 	case k.Expires.IsZero():
-	case k.Expires.Before(time.Now()):
+	case k.Expired:
 		env.Printf("%sExpired: %s\n", indent, openpgp.Date(k.Expires))
 	default:
 		env.Printf("%sExpires: %s\n", indent, openpgp.Date(k.Expires))

@@ -218,23 +218,25 @@ func (o *showOptions) commit(env *cli.Env, repo *ostreerepo.Repo, c object.Check
 	if err != nil {
 		return err
 	}
+	if !o.json {
+		if err := writeCommit(env.Stdout, c, commit, o.dump()); err != nil {
+			return err
+		}
+	}
 	signatures, err := o.verdict.ofCommit(repo, c, commit)
 	if err != nil {
 		return err
 	}
-	if o.json {
-		metadata, _, err := repo.DetachedMetadata(c)
-		if err != nil {
-			return err
-		}
-		shown := shownJSON(c, commit, signatures)
-		shown.Engines = countSignatures(metadata)
-		return env.JSON(shown)
+	if !o.json {
+		return writeSignatures(env.Stdout, signatures, "")
 	}
-	if err := writeCommit(env.Stdout, c, commit, o.dump()); err != nil {
+	metadata, _, err := repo.DetachedMetadata(c)
+	if err != nil {
 		return err
 	}
-	return writeSignatures(env.Stdout, signatures, "")
+	shown := shownJSON(c, commit, signatures)
+	shown.Engines = countSignatures(metadata)
+	return env.JSON(shown)
 }
 
 // shownCommit is a commit in the JSON of show.

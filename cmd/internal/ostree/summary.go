@@ -1,6 +1,7 @@
 package ostree
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -82,16 +83,17 @@ func (o *summaryOptions) updateSummary(ctx context.Context, repo *ostreerepo.Rep
 	if err != nil {
 		return err
 	}
+	var signErr error // said as it is, not as one of the summary
 	if len(signers)+len(o.gpg.Keys) > 0 {
-		update.Sign = func(data []byte) (gvariant.Value, error) {
-			signatures, err := o.gpg.Append(ctx, gvariant.NewVardict(), data)
-			if err != nil {
-				return signatures, err
+		update.Sign = func(data []byte) (signatures gvariant.Value, err error) {
+			if signatures, signErr = o.gpg.Append(ctx, gvariant.NewVardict(), data); signErr != nil {
+				return signatures, signErr
 			}
 			return signing.Append(signatures, data, signers)
 		}
 	}
-	return repo.UpdateSummary(ctx, update)
+	err = repo.UpdateSummary(ctx, update)
+	return cmp.Or(signErr, err)
 }
 
 func (o *summaryOptions) show(env *cli.Env, repo *ostreerepo.Repo) error {

@@ -13,7 +13,7 @@ const Name = "rofiles-fuse"
 
 // Command is rofiles-fuse as a command of treenail.
 func Command() *cli.Command {
-	v := &view{}
+	v := &view{message: cli.Message}
 	var mount []string
 	return &cli.Command{
 		Name: Name, Args: "BASEPATH MOUNTPOINT", NoRepo: true,
@@ -41,6 +41,7 @@ type view struct {
 	rofiles.Options
 	base, mountpoint string
 	foreground       bool
+	message          func(error) string // an error as it is printed
 }
 
 // addMount takes a list of mount options. One of them is not for mounting.

@@ -24,7 +24,8 @@ const (
 func (v *view) run(ctx context.Context) error {
 	switch {
 	case os.Getenv(backgroundEnv) != "":
-		return v.background(ctx)
+		v.background(ctx)
+		return nil
 	case v.foreground || v.Debug:
 		return v.serve(ctx, func() {})
 	}
@@ -54,7 +55,7 @@ func (v *view) serve(ctx context.Context, ready func()) error {
 // background is what the process does that detach started. Once the directory is
 // shown it holds on to nothing of where it was started: neither the working
 // directory nor the messages, for whose end somebody may wait.
-func (v *view) background(ctx context.Context) error {
+func (v *view) background(ctx context.Context) {
 	report := os.NewFile(3, "report")
 	syscall.CloseOnExec(3)
 	err := v.serve(ctx, func() {
@@ -67,9 +68,8 @@ func (v *view) background(ctx context.Context) error {
 		report.Close()
 	})
 	if err != nil {
-		io.WriteString(report, err.Error())
+		io.WriteString(report, v.message(err)) // the other process prints it
 	}
-	return err
 }
 
 // detach starts this program again in the background and waits until the directory

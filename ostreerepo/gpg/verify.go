@@ -1,0 +1,63 @@
+package gpg
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/treenail/treenail/format/gvariant"
+	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/format/openpgp"
+	"github.com/treenail/treenail/format/sign"
+	"github.com/treenail/treenail/ostreerepo"
+)
+
+// ErrNoSignatures says that a commit or summary has no GPG signatures at all.
+var ErrNoSignatures = errors.New("no signatures found")
+
+// Verify gives the verdict of a keyring on the signatures in a dictionary. Without
+// any the error is ErrNoSignatures.
+func Verify(k *openpgp.Keyring, data []byte, metadata gvariant.Value) (*openpgp.Result, error) {
+	signatures, ok := sign.Signatures(metadata, sign.KeyGPG)
+	if !ok || len(signatures) == 0 {
+		return nil, ErrNoSignatures
+	}
+	return k.Verify(data, bytes.Join(signatures, nil), time.Now())
+}
+
+// VerifyCommit requires that a commit, given as its bytes and detached metadata, is
+// signed by a key that is trusted for a remote. Errors have libostree's texts.
+func VerifyCommit(r *ostreerepo.Repo, remote string, c object.Checksum, data []byte, metadata gvariant.Value) error {
+	k, err := Keyring(r, remote)
+	if err != nil {
+		return fmt.Errorf("Commit %s: %w", c, err) //nolint:staticcheck // libostree's text
+	}
+	result, err := Verify(k, data, metadata)
+	if errors.Is(err, ErrNoSignatures) {
+		return fmt.Errorf("Commit %s: GPG verification enabled, but %w (use gpg-verify=false in remote config to disable)", c, err) //nolint:staticcheck // libostree's text
+	}
+	if err == nil {
+		err = result.Require()
+	}
+	if err != nil {
+		return fmt.Errorf("Commit %s: %w", c, err) //nolint:staticcheck // libostree's text
+	}
+	return nil
+}
+
+// VerifySummary is VerifyCommit for a summary.
+func VerifySummary(r *ostreerepo.Repo, remote string, data []byte, signatures gvariant.Value) error {
+	k, err := Keyring(r, remote)
+	if err != nil {
+		return err
+	}
+	result, err := Verify(k, data, signatures)
+	if errors.Is(err, ErrNoSignatures) {
+		return errors.New("GPG verification enabled, but no summary.sig found (use gpg-verify-summary=false in remote config to disable)") //nolint:staticcheck // libostree's text
+	}
+	if err != nil {
+		return err
+	}
+	return result.Require()
+}
