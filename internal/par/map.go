@@ -1,4 +1,4 @@
-// Package par does work on several cores whose results are wanted in order.
+// Package par does work on all cores whose outcome does not depend on their number.
 package par
 
 import (

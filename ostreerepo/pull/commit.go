@@ -28,7 +28,7 @@ func (p *puller) pullHead(h head) error {
 		return fmt.Errorf("Commit %s: %w", h.commit, err) //nolint:staticcheck // libostree's text
 	}
 	for left := p.generations(); ; left-- {
-		if err := p.workers.err(); err != nil {
+		if err := p.workers.Err(); err != nil {
 			return err
 		}
 		first, deeper := p.visit(c.sum, left)

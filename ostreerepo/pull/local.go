@@ -10,6 +10,7 @@ import (
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/par"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -151,7 +152,7 @@ type puller struct {
 	dst     *ostreerepo.Repo
 	src     *source
 	im      *ostreerepo.Importer
-	workers *workers
+	workers *par.Pool
 	heads   []head
 	seen    map[object.Name]struct{}
 	depths  map[object.Checksum]int // how many parents of a commit were asked for
@@ -161,8 +162,8 @@ type puller struct {
 }
 
 func (p *puller) run(ctx context.Context) error {
-	p.workers = newWorkers(ctx)
-	if err := p.workers.wait(p.pullHeads()); err != nil {
+	p.workers = par.NewPool(ctx)
+	if err := p.workers.Wait(p.pullHeads()); err != nil {
 		return err
 	}
 	for _, h := range p.heads {

@@ -97,7 +97,7 @@ func (p *puller) pullFile(c object.Checksum) error {
 	if !p.first(n) {
 		return nil
 	}
-	return p.workers.do(func() error {
+	return p.workers.Do(func() error {
 		if had, err := p.dst.Has(n); had || err != nil {
 			return err
 		}

@@ -11,6 +11,7 @@ import (
 	"sync"
 
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/par"
 )
 
 // archiveReader reads one kind of archive, in the manner of archive/tar: next
@@ -55,7 +56,7 @@ func (t *Tree) AddTar(ctx context.Context, r io.Reader) error {
 }
 
 func (t *Tree) newArchive(ctx context.Context, in archiveReader, l *Layer) *archive {
-	return &archive{t: t, in: in, layer: l, pool: newPool(ctx), links: map[string]*linkGroup{}, linkAt: map[string]*linkGroup{}}
+	return &archive{ctx: ctx, t: t, in: in, layer: l, pool: par.NewPool(ctx), links: map[string]*linkGroup{}, linkAt: map[string]*linkGroup{}}
 }
 
 // run reads the archive, and then the rest of what it is read from.
@@ -64,7 +65,7 @@ func (a *archive) run(in io.Reader) error {
 	if err == nil {
 		err = drain(in)
 	}
-	if err = a.pool.wait(err); err != nil {
+	if err = a.pool.Wait(err); err != nil {
 		return err
 	}
 	if err := a.resolveLinks(); err != nil {
@@ -77,8 +78,9 @@ func (a *archive) run(in io.Reader) error {
 // the tree; small bodies are handed to the pool, large ones stored as they are
 // read.
 type archive struct {
+	ctx  context.Context
 	t    *Tree
-	pool *pool
+	pool *par.Pool
 	in   archiveReader
 	last string // path of the entry before
 
@@ -106,7 +108,7 @@ func (a *archive) entries() error {
 		case err == nil:
 			err = a.entry(e)
 		}
-		if err == errStopped {
+		if err == par.ErrStopped {
 			return err
 		}
 		if err != nil {
@@ -192,10 +194,10 @@ var bodies = sync.Pool{New: func() any { return new(bytes.Buffer) }}
 
 func (a *archive) store(f *file, e *archiveEntry, h object.FileHeader) error {
 	if h.IsSymlink() {
-		return a.pool.do(func() error { return a.put(f, e, h, 0, nil) })
+		return a.pool.Do(func() error { return a.put(f, e, h, 0, nil) })
 	}
 	a.record(f, e)
-	body := ctxReader{a.pool.ctx, a.in}
+	body := ctxReader{a.ctx, a.in}
 	if e.size > maxBuffered {
 		return a.t.put(f, h, e.size, body)
 	}
@@ -205,7 +207,7 @@ func (a *archive) store(f *file, e *archiveEntry, h object.FileHeader) error {
 		bodies.Put(buf)
 		return orUnexpectedEOF(err)
 	}
-	err := a.pool.do(func() error {
+	err := a.pool.Do(func() error {
 		defer bodies.Put(buf)
 		return a.put(f, e, h, e.size, bytes.NewReader(buf.Bytes()))
 	})

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/par"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -26,8 +27,8 @@ func (t *Tree) AddCommit(ctx context.Context, commit object.Checksum) error {
 	if t.filter.skips("/") {
 		return nil
 	}
-	w := &commitWalk{t, newPool(ctx)}
-	return w.pool.wait(w.dir("", t.root, object.DirEntry{Tree: c.Tree, Meta: c.Meta}))
+	w := &commitWalk{t, par.NewPool(ctx)}
+	return w.pool.Wait(w.dir("", t.root, object.DirEntry{Tree: c.Tree, Meta: c.Meta}))
 }
 
 // AddBase lays the tree of a commit over the tree as it is, whatever the options
@@ -80,7 +81,7 @@ func (d *dir) overlay(tx *ostreerepo.Tx, contents, meta object.Checksum) error {
 // commitWalk is one AddCommit with options that change things.
 type commitWalk struct {
 	t    *Tree
-	pool *pool
+	pool *par.Pool
 }
 
 // dir lays the directory e over dst; path is "" for the root.
@@ -115,7 +116,7 @@ func (w *commitWalk) dir(path string, dst *dir, e object.DirEntry) error {
 			return err
 		}
 	}
-	return w.pool.ctx.Err()
+	return w.pool.Err()
 }
 
 func (w *commitWalk) dirMeta(path string, dst *dir, c object.Checksum) error {
@@ -141,7 +142,7 @@ func (w *commitWalk) file(path string, dst *dir, e object.FileEntry) error {
 	if err := dst.setFile(e.Name, f); err != nil {
 		return err
 	}
-	return w.pool.do(func() error {
+	return w.pool.Do(func() error {
 		if err := w.t.refile(path, f); err != nil {
 			return fmt.Errorf("%s: %w", path, err)
 		}

@@ -10,10 +10,12 @@ import (
 	"slices"
 	"sync/atomic"
 
+	"golang.org/x/sys/unix"
+
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/internal/linuxfs"
+	"github.com/treenail/treenail/internal/par"
 	"github.com/treenail/treenail/ostreerepo"
-	"golang.org/x/sys/unix"
 )
 
 // AddDir lays the directory at path over the tree: its contents, and for the
@@ -22,8 +24,8 @@ import (
 // Nothing below may be other than a regular file, a directory or a symlink. An
 // *fs.PathError says what could not be read, and why.
 func (t *Tree) AddDir(ctx context.Context, path string) error {
-	w := &dirWalk{t: t, pool: newPool(ctx), path: path, inodes: map[linked]*file{}, eaten: eaten{top: path}}
-	err := w.pool.wait(w.start())
+	w := &dirWalk{t: t, pool: par.NewPool(ctx), path: path, inodes: map[linked]*file{}, eaten: eaten{top: path}}
+	err := w.pool.Wait(w.start())
 	if err == nil && t.o.Consume {
 		t.tx.AfterCommit(w.eaten.remove)
 	}
@@ -34,7 +36,7 @@ func (t *Tree) AddDir(ctx context.Context, path string) error {
 // touches the tree, and leaves what touches files to the pool.
 type dirWalk struct {
 	t      *Tree
-	pool   *pool
+	pool   *par.Pool
 	path   string
 	inodes map[linked]*file // files with several names, by the one met first
 	eaten  eaten            // what Consume will remove
@@ -148,7 +150,7 @@ func (w *dirWalk) contents(s *source, dst *dir) error {
 		}
 	}
 	w.eaten.leave(s.path, s.eaten)
-	return w.pool.ctx.Err()
+	return w.pool.Err()
 }
 
 func (w *dirWalk) entry(s *source, dst *dir, name string) error {

@@ -31,7 +31,7 @@ func (w *dirWalk) file(s *source, dst *dir, e entryAt) error {
 		return err
 	}
 	s.users.Add(1)
-	err := w.pool.do(func() error { return w.release(s, store()) })
+	err := w.pool.Do(func() error { return w.release(s, store()) })
 	if err != nil {
 		w.release(s, err)
 	}
