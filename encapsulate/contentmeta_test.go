@@ -9,6 +9,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/treenail/treenail/encapsulate"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -62,7 +63,7 @@ func FuzzParseContentMeta(f *testing.F) {
 // TestContentMeta: layers come in the order of the file whatever their size, an
 // unmapped object goes into the first, a layer without objects is none.
 func TestContentMeta(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, tree{"a": "aaa", "b": "b", "c": "cccccc", "rest": "rest"}, xattrs{"b": component("ignored")})
 	file := map[string]object.Checksum{}
 	c, err := r.Commit(sum)

@@ -16,6 +16,7 @@ import (
 	"github.com/treenail/treenail/encapsulate"
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/oci"
 	"github.com/treenail/treenail/oci/layout"
 	"github.com/treenail/treenail/ostreerepo"
@@ -46,7 +47,7 @@ var smallPackages = packagesOf(
 )
 
 func TestRoundTrip(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, small, xattrs{"usr/bin/sh": {{Name: "user.x", Value: []byte("y")}}})
 	detached := gvariant.NewVardict(gvariant.Entry{Key: "ostree.gpgsigs", Value: gvariant.NewStrings([]string{"sig"})})
 	ok(t, r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error { return tx.PutDetached(sum, detached) }))
@@ -69,7 +70,7 @@ func TestRoundTrip(t *testing.T) {
 }
 
 func TestLayers(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, small, nil)
 	dir, result := encapsulateTo(t, r, sum, encapsulate.Options{Packages: smallPackages})
 	want := []struct{ name, components, entries string }{
@@ -98,7 +99,7 @@ func TestLayers(t *testing.T) {
 }
 
 func TestFirstLayer(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, tree{"usr/bin/x": "x", "usr/etc/y": "", "boot/": "", "sysroot/": "", "tmp/": ""}, nil)
 	dir, _ := encapsulateTo(t, r, sum, encapsulate.Options{})
 	want := []string{
@@ -121,7 +122,7 @@ func TestFirstLayer(t *testing.T) {
 }
 
 func TestVarTmpOfTheCommit(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, tree{"var/tmp/": ""}, nil)
 	dir, _ := encapsulateTo(t, r, sum, encapsulate.Options{})
 	if got := strings.Join(entries(t, dir, 0), "\n"); strings.Count(got, "var/tmp") != 1 || !strings.Contains(got, "5 0755 var/tmp") {
@@ -132,7 +133,7 @@ func TestVarTmpOfTheCommit(t *testing.T) {
 // TestSysroot: what a commit has below /sysroot is in the image as objects, not
 // as files, even if it looks like a repository.
 func TestSysroot(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	fake := "sysroot/ostree/repo/objects/00/" + strings.Repeat("11", 31) + ".file"
 	sum := commitTree(t, r, tree{fake: "not an object", "sysroot/only/here": "x", "usr/x": "y"}, nil)
 	dir, _ := encapsulateTo(t, r, sum, encapsulate.Options{ParentDirs: true})
@@ -145,7 +146,7 @@ func TestSysroot(t *testing.T) {
 }
 
 func TestParentDirs(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, tree{"usr/etc/a/x": "1", "usr/etc/a/y": "2", "usr/bin/z": "3"}, nil)
 	packages := packagesOf(encapsulate.Package{ID: "p", Name: "p", Paths: []string{"/etc/a/x", "/etc/a/y", "/usr/bin/z"}})
 	dir, _ := encapsulateTo(t, r, sum, encapsulate.Options{Packages: packages, ParentDirs: true})
@@ -163,7 +164,7 @@ func TestParentDirs(t *testing.T) {
 // TestComponents: xattrs beat packages, packages are asked in the order of names,
 // and an object is in one place.
 func TestComponents(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	files := tree{"usr/share/doc/a": "license", "usr/share/doc/b": "license", "usr/app/x": "x", "usr/app/own": "own", "usr/app/deep/y": "y", "usr/rest": "rest",
 		"lib": "-> usr/lib", "usr/lib/l": "l", "usr/lib64": "-> lib", "loop": "-> loop"}
 	sum := commitTree(t, r, files, xattrs{"usr/app/": component("app"), "usr/app/own": component("own")})
@@ -190,7 +191,7 @@ func TestComponents(t *testing.T) {
 }
 
 func TestBadComponentXattr(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, tree{"usr/x": "x"}, xattrs{"usr/x": component("a,b")})
 	checkError(t, r, sum, encapsulate.Options{}, "path /usr/x: xattr user.component")
 }
@@ -201,7 +202,7 @@ func TestSameEverywhere(t *testing.T) {
 	// new digests, which has to be meant.
 	const want = "sha256:c873cbc76a4ac97408402057e3095bdae563964e41685bdb5d6ffe98aadf61de"
 	for _, mode := range []ostreerepo.Mode{ostreerepo.ModeArchive, ostreerepo.ModeBareUser, ostreerepo.ModeBare} {
-		r := newRepo(t, mode)
+		r := repotest.New(t, mode)
 		sum := commitTree(t, r, small, nil)
 		for _, procs := range []int{1, 2, 7} {
 			old := runtime.GOMAXPROCS(procs)
@@ -230,7 +231,7 @@ func checkError(t *testing.T, r *ostreerepo.Repo, sum object.Checksum, o encapsu
 }
 
 func TestDamagedObject(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeBareUser)
+	r := repotest.New(t, ostreerepo.ModeBareUser)
 	sum := commitTree(t, r, small, nil)
 	c, err := r.Commit(sum)
 	ok(t, err)
@@ -248,7 +249,7 @@ func TestDamagedObject(t *testing.T) {
 }
 
 func TestOptionErrors(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, small, nil, gvariant.Entry{Key: "number", Value: gvariant.NewUint32(1)})
 	meta := &encapsulate.ContentMeta{Layers: []encapsulate.ContentLayer{{ID: "a"}, {ID: "b"}}, Mapping: map[object.Checksum]string{}}
 	for i, c := range allContent(t, r, sum) {
@@ -306,7 +307,7 @@ func (s *sink) PutManifest(context.Context, []byte, string) (oci.Digest, error) 
 }
 
 func TestSinkFails(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, small, nil)
 	full := errors.New("disk full")
 	for _, limit := range []int64{0, 100, 1 << 30} {
@@ -331,7 +332,7 @@ func TestSinkFails(t *testing.T) {
 }
 
 func TestProgressAndWhiteouts(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, tree{"usr/.wh.x": "abc", "usr/y/.wh.dir/z": "defgh", "sysroot/.wh.s": ""}, nil)
 	var last, total int64
 	_, result := encapsulateTo(t, r, sum, encapsulate.Options{Progress: func(done, all int64) {
@@ -349,7 +350,7 @@ func TestProgressAndWhiteouts(t *testing.T) {
 }
 
 func TestTreeOpen(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, tree{"usr/etc/x": "etc", "usr/lib/y": "lib", "lib": "-> usr/lib", "abs": "-> /lib/y", "rel": "-> usr/../abs", "loop": "-> loop", "usr/out": "-> ../../../lib/y",
 		"bomb0": "-> ."}, nil)
 	encapsulateTo(t, r, sum, encapsulate.Options{Packages: func(_ context.Context, tree *encapsulate.Tree) ([]encapsulate.Package, error) {
@@ -374,7 +375,7 @@ func TestTreeOpen(t *testing.T) {
 }
 
 func TestConfigAndManifest(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, tree{"x": "y"}, nil,
 		gvariant.Entry{Key: "ostree.bootable", Value: gvariant.NewBool(false)}, gvariant.Entry{Key: "ostree.linux", Value: gvariant.NewString("6.1")},
 		gvariant.Entry{Key: "version", Value: gvariant.NewString("42")}, gvariant.Entry{Key: "some.key", Value: gvariant.NewString("v")},
@@ -435,7 +436,7 @@ func TestConfigAndManifest(t *testing.T) {
 }
 
 func TestEmptySubject(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	var sum object.Checksum
 	ok(t, r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) (err error) {
 		b := &builder{t, tx, tree{"x": "y"}, nil}

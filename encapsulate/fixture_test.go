@@ -93,16 +93,6 @@ func ok(t testing.TB, err error) {
 	}
 }
 
-func newRepo(t testing.TB, mode ostreerepo.Mode) *ostreerepo.Repo {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "repo")
-	ok(t, ostreerepo.Create(path, mode, ostreerepo.CreateOptions{}))
-	r, err := ostreerepo.Open(path)
-	ok(t, err)
-	t.Cleanup(func() { r.Close() })
-	return r
-}
-
 // commitTree commits a tree at a fixed time.
 func commitTree(t testing.TB, r *ostreerepo.Repo, files tree, x xattrs, metadata ...gvariant.Entry) (sum object.Checksum) {
 	t.Helper()

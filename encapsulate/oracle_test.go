@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/treenail/treenail/encapsulate"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -28,7 +29,7 @@ func run(t *testing.T, name string, args ...string) string {
 // TestSkopeoAndUmoci: other programs take the image, and unpacked it is the
 // tree, with /etc where a container has it.
 func TestSkopeoAndUmoci(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	sum := commitTree(t, r, small, xattrs{"usr/lib/libc.so": {{Name: "user.x", Value: []byte("y")}}})
 	dir, result := encapsulateTo(t, r, sum, encapsulate.Options{Packages: smallPackages})
 
@@ -70,7 +71,7 @@ func TestSkopeoAndUmoci(t *testing.T) {
 
 // TestOSTreeReadsLayers: the repository in the unpacked image is one that ostree reads.
 func TestOSTreeReadsLayers(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	files := tree{"usr/bin/x": "x", "usr/lib/y": "y", "usr/link": "-> lib/y"}
 	sum := commitTree(t, r, files, nil)
 	dir, _ := encapsulateTo(t, r, sum, encapsulate.Options{MaxLayers: 1})

@@ -9,6 +9,7 @@ import (
 
 	"github.com/treenail/treenail/format/keyfile"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -83,7 +84,7 @@ func TestInvalidConfig(t *testing.T) {
 		{"core", "default-repo-finders", "config;sea;"}, {"core", "default-repo-finders", ""}, {"core", "parent", "/none"},
 		{"core", "add-remotes-config-dir", "x"},
 	} {
-		r := newRepo(t, ostreerepo.ModeArchive)
+		r := repotest.New(t, ostreerepo.ModeArchive)
 		config, err := keyfile.Parse([]byte("[core]\nrepo_version=1\nmode=archive-z2\n"))
 		if err == nil {
 			err = config.Set(c.group, c.key, c.value)

@@ -11,6 +11,7 @@ import (
 	"testing/fstest"
 
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 	"golang.org/x/sys/unix"
@@ -68,9 +69,9 @@ func linkedTree(t *testing.T, more ...string) string {
 
 func TestFS(t *testing.T) {
 	dir := linkedTree(t)
-	for _, mode := range allModes {
+	for _, mode := range repotest.Modes {
 		t.Run(mode.String(), func(t *testing.T) {
-			r := newRepo(t, mode)
+			r := repotest.New(t, mode)
 			tree, err := r.FS(commitDir(t, r, dir))
 			if err != nil {
 				t.Fatal(err)
@@ -80,14 +81,14 @@ func TestFS(t *testing.T) {
 			}
 		})
 	}
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	if _, err := r.FS(object.Checksum{1}); !errors.Is(err, ostreerepo.ErrNotFound) {
 		t.Errorf("a commit that is not there: %v", err)
 	}
 }
 
 func TestFSLinks(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	tree, err := r.FS(commitDir(t, r, linkedTree(t, "loop", "loop", "broken", "nowhere/x", "through", "usr/zero/x")))
 	if err != nil {
 		t.Fatal(err)
@@ -123,7 +124,7 @@ func TestFSLinks(t *testing.T) {
 
 // A damaged object is an error where its end would be.
 func TestFSVerifies(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeBareUser)
+	r := repotest.New(t, ostreerepo.ModeBareUser)
 	tree, err := r.FS(commitDir(t, r, linkedTree(t)))
 	if err != nil {
 		t.Fatal(err)

@@ -9,6 +9,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -21,7 +22,7 @@ func objectPath(r *ostreerepo.Repo, n object.Name) string {
 // TestFsckUses: paths and refs of an object, whatever leads to it, and no more of them
 // than one can read, also in a tree with a million million paths.
 func TestFsckUses(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	f := testFile{object.FileHeader{Mode: 0o100644}, "x"}
 	sum := f.header.Checksum([]byte(f.body))
 	update(t, r, func(tx *ostreerepo.Tx) error {
@@ -74,7 +75,7 @@ func TestFsckUses(t *testing.T) {
 // TestFsckStops: without KeepGoing the report names all that are missing and the first
 // that is damaged, no matter which goroutine finds what.
 func TestFsckStops(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeBareUserOnly)
+	r := repotest.New(t, ostreerepo.ModeBareUserOnly)
 	files, sums := map[string]testFile{}, []object.Checksum{}
 	for i := range 100 {
 		f := testFile{object.FileHeader{Mode: 0o100644}, fmt.Sprint(i)}
@@ -125,7 +126,7 @@ func TestFsckStops(t *testing.T) {
 
 // TestFsckSplitXattrs: the objects that hold xattrs are verified too.
 func TestFsckSplitXattrs(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeBareSplitXattrs)
+	r := repotest.New(t, ostreerepo.ModeBareSplitXattrs)
 	x := object.Xattrs{{Name: "user.a", Value: []byte("b")}}
 	update(t, r, func(tx *ostreerepo.Tx) error {
 		_, err := putTree(tx, map[string]testFile{"a": {object.FileHeader{Mode: 0o100644, Xattrs: x}, "a"}})

@@ -6,6 +6,7 @@ import (
 	"time"
 
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -14,7 +15,7 @@ import (
 func TestPruneWhileCommitting(t *testing.T) {
 	files := map[string]testFile{"hi": {object.FileHeader{Mode: 0o100644}, "hi\n"}, "ho": {object.FileHeader{Mode: 0o100644}, "ho\n"}}
 	for _, named := range []bool{true, false} {
-		r := newRepo(t, ostreerepo.ModeArchive)
+		r := repotest.New(t, ostreerepo.ModeArchive)
 		update(t, r, func(tx *ostreerepo.Tx) error { // without a commit: an orphan for Prune
 			for _, f := range files {
 				if _, err := tx.PutFile(f.header, int64(len(f.body)), stringReader(f.body)); err != nil {
@@ -54,7 +55,7 @@ func TestPruneWhileCommitting(t *testing.T) {
 // TestPruneManyObjects: each object is kept or deleted by itself, however many there
 // are in a directory.
 func TestPruneManyObjects(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeBareUserOnly)
+	r := repotest.New(t, ostreerepo.ModeBareUserOnly)
 	keep, drop := map[string]testFile{}, map[string]testFile{}
 	for i := range 3000 {
 		name := "f" + string(rune('0'+i%10)) + time.Duration(i).String()

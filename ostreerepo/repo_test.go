@@ -15,27 +15,9 @@ import (
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 )
-
-var allModes = []ostreerepo.Mode{
-	ostreerepo.ModeBare, ostreerepo.ModeBareUser, ostreerepo.ModeBareUserOnly,
-	ostreerepo.ModeArchive, ostreerepo.ModeBareSplitXattrs,
-}
-
-func newRepo(t *testing.T, mode ostreerepo.Mode) *ostreerepo.Repo {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "repo")
-	if err := ostreerepo.Create(path, mode, ostreerepo.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	r, err := ostreerepo.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
-}
 
 func ostree(t *testing.T, args ...string) (string, error) {
 	t.Helper()
@@ -106,9 +88,9 @@ func putTree(tx *ostreerepo.Tx, files map[string]testFile) (object.Checksum, err
 }
 
 func TestPutAndReadInEveryMode(t *testing.T) {
-	for _, mode := range allModes {
+	for _, mode := range repotest.Modes {
 		t.Run(mode.String(), func(t *testing.T) {
-			r := newRepo(t, mode)
+			r := repotest.New(t, mode)
 			files := testFiles(mode)
 			var commit object.Checksum
 			update(t, r, func(tx *ostreerepo.Tx) (err error) {
@@ -155,7 +137,7 @@ func checkFile(t *testing.T, r *ostreerepo.Repo, name string, f testFile) {
 }
 
 func TestFailedUpdateLeavesNothing(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	before := listing(t, r.Path())
 	fail := errors.New("no")
 	err := r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
@@ -192,9 +174,9 @@ func listing(t *testing.T, dir string) string {
 }
 
 func TestPutFileAs(t *testing.T) {
-	for _, mode := range allModes {
+	for _, mode := range repotest.Modes {
 		for _, size := range []int{0, 3, 2 << 20} {
-			r := newRepo(t, mode)
+			r := repotest.New(t, mode)
 			body := bytes.Repeat([]byte("a"), size)
 			h := object.FileHeader{Mode: 0o100644}
 			want := h.Checksum(body)
@@ -227,7 +209,7 @@ func (r iotestReader) Read([]byte) (int, error) {
 
 func TestShortBody(t *testing.T) {
 	for _, size := range []int64{10, 1 << 20} {
-		r := newRepo(t, ostreerepo.ModeBareUser)
+		r := repotest.New(t, ostreerepo.ModeBareUser)
 		err := r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
 			_, err := tx.PutFile(object.FileHeader{Mode: 0o100644}, size, strings.NewReader("short"))
 			return err
@@ -239,8 +221,8 @@ func TestShortBody(t *testing.T) {
 }
 
 func TestDamageIsFound(t *testing.T) {
-	for _, mode := range allModes {
-		r := newRepo(t, mode)
+	for _, mode := range repotest.Modes {
+		r := repotest.New(t, mode)
 		h := object.FileHeader{Mode: 0o100644}
 		var commit object.Checksum
 		update(t, r, func(tx *ostreerepo.Tx) (err error) {
@@ -275,7 +257,7 @@ func TestDamageIsFound(t *testing.T) {
 }
 
 func TestConcurrentPuts(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	update(t, r, func(tx *ostreerepo.Tx) error {
 		var wg sync.WaitGroup
 		for range 8 {
@@ -297,7 +279,7 @@ func TestConcurrentPuts(t *testing.T) {
 }
 
 func TestDeadStagingIsRemoved(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeBare)
+	r := repotest.New(t, ostreerepo.ModeBare)
 	h := object.FileHeader{Mode: 0o100644}
 	c := h.Checksum([]byte("whole"))
 	for _, name := range []string{"treenail-abc", "staging-00000000-0000-0000-0000-000000000000-abc"} {
@@ -321,7 +303,7 @@ func TestDeadStagingIsRemoved(t *testing.T) {
 }
 
 func TestDetachedMetadata(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	c := object.Sum([]byte("any"))
 	for _, value := range []string{"one", "two"} {
 		want := gvariant.NewVardict(gvariant.Entry{Key: "k", Value: gvariant.NewString(value)})
@@ -334,7 +316,7 @@ func TestDetachedMetadata(t *testing.T) {
 }
 
 func TestRefs(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	var one, two object.Checksum
 	update(t, r, func(tx *ostreerepo.Tx) (err error) {
 		if one, err = putTree(tx, map[string]testFile{"a": {object.FileHeader{Mode: 0o100644}, "1"}}); err != nil {
@@ -381,7 +363,7 @@ func TestRefs(t *testing.T) {
 }
 
 func TestParent(t *testing.T) {
-	parent, child := newRepo(t, ostreerepo.ModeArchive), newRepo(t, ostreerepo.ModeBareUser)
+	parent, child := repotest.New(t, ostreerepo.ModeArchive), repotest.New(t, ostreerepo.ModeBareUser)
 	var commit object.Checksum
 	update(t, parent, func(tx *ostreerepo.Tx) (err error) {
 		commit, err = putTree(tx, map[string]testFile{"a": {object.FileHeader{Mode: 0o100644}, "1"}})

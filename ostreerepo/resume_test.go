@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"golang.org/x/sys/unix"
 )
@@ -43,7 +44,7 @@ func staged(t *testing.T, r *ostreerepo.Repo) []string {
 
 func TestKeepStaged(t *testing.T) {
 	t.Setenv("OSTREE_BOOTID", testBoot)
-	r := newRepo(t, ostreerepo.ModeBareUser)
+	r := repotest.New(t, ostreerepo.ModeBareUser)
 	fail(t, r, ostreerepo.UpdateOptions{}, errStop)
 	if left, _ := filepath.Glob(r.Path() + "/tmp/*-*"); len(left) > 0 {
 		t.Errorf("a failed transaction left %q", left)
@@ -91,7 +92,7 @@ func TestResumeWithOstree(t *testing.T) {
 			t.Fatal(err)
 		}
 	}
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	commit := []string{"commit", "--repo=" + r.Path(), "--orphan", "--table-output", "--owner-uid=0", "--owner-gid=0", "--no-xattrs", src}
 	t.Setenv("OSTREE_REPO_TEST_ERROR", "pre-commit")
 	if out, err := ostree(t, commit...); err == nil {
@@ -127,7 +128,7 @@ func TestResumeWithOstree(t *testing.T) {
 }
 
 func TestView(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	update(t, r, func(tx *ostreerepo.Tx) error {
 		c, err := putTree(tx, testFiles(r.Mode()))
 		if err != nil {
@@ -172,7 +173,7 @@ func TestView(t *testing.T) {
 }
 
 func TestAfterCommit(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	var calls []string
 	var c object.Checksum
 	note := func(name string, err error) func() error {

@@ -10,13 +10,14 @@ import (
 
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/format/summary"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
 // TestAutoSummaryConcurrent: of transactions that run at the same time none
 // writes a summary that lacks the refs of another.
 func TestAutoSummaryConcurrent(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	if _, err := r.Summary(); !errors.Is(err, fs.ErrNotExist) {
 		t.Errorf("the summary of a new repository: %v", err)
 	}
@@ -75,7 +76,7 @@ func putEmpty(tx *ostreerepo.Tx, timestamp uint64) (object.Checksum, error) {
 
 // TestAutoSummaryBroken: a ref to a commit that is not there fails the update.
 func TestAutoSummaryBroken(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	update(t, r, func(tx *ostreerepo.Tx) error { return tx.SetRef("broken", object.Sum([]byte("no commit"))) })
 	if err := r.UpdateSummary(t.Context(), ostreerepo.SummaryOptions{}); !errors.Is(err, ostreerepo.ErrNotFound) {
 		t.Error(err)

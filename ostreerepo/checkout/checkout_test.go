@@ -15,6 +15,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/checkout"
 	"golang.org/x/sys/unix"
@@ -65,7 +66,7 @@ func TestOtherUserLikeOstree(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, mode := range modes[:3] {
+	for _, mode := range repotest.Modes[:3] {
 		src, repo := filepath.Join(work, "src-"+mode.String()), filepath.Join(work, mode.String())
 		smallTree(t, src)
 		if err := os.Chmod(src+"/d/sub/g", 0o644); err != nil { // the other user has to read it
@@ -329,7 +330,7 @@ func TestDamagedObjectLeavesNoFile(t *testing.T) {
 
 // Missing objects are an error in every mode.
 func TestMissingObject(t *testing.T) {
-	for _, mode := range modes {
+	for _, mode := range repotest.Modes {
 		r := newRepo(t, mode, "small")
 		for _, c := range looseFiles(t, r) {
 			path := object.Name{Checksum: c, Type: object.TypeFile}.LoosePath(mode == ostreerepo.ModeArchive)
@@ -364,7 +365,7 @@ func TestFirstErrorWins(t *testing.T) {
 }
 
 func TestDevIno(t *testing.T) {
-	for _, mode := range modes[:4] {
+	for _, mode := range repotest.Modes[:4] {
 		r := newRepo(t, mode, "small")
 		cache := ostreerepo.NewDevInoCache()
 		dest := filepath.Join(t.TempDir(), "dest")

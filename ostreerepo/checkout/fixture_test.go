@@ -21,10 +21,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var modes = []ostreerepo.Mode{
-	ostreerepo.ModeBare, ostreerepo.ModeBareUser, ostreerepo.ModeBareUserOnly, ostreerepo.ModeArchive, ostreerepo.ModeBareSplitXattrs,
-}
-
 // ostree runs the real program.
 func ostree(t testing.TB, args ...string) (stdout string, err error) {
 	t.Helper()

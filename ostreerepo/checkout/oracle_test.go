@@ -7,6 +7,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/checkout"
 	"golang.org/x/sys/unix"
@@ -68,7 +69,7 @@ var options = []comparison{
 }
 
 func TestLikeOstree(t *testing.T) {
-	for _, mode := range modes {
+	for _, mode := range repotest.Modes {
 		r := newRepo(t, mode, "hard", "small", "link")
 		for _, c := range options {
 			for _, branch := range []string{"hard", "small", "link"} {
@@ -89,7 +90,7 @@ func TestWideLikeOstree(t *testing.T) {
 
 // Repositories that this module wrote.
 func TestLikeOstreeFromOwnRepo(t *testing.T) {
-	for _, mode := range modes {
+	for _, mode := range repotest.Modes {
 		r := ownRepo(t, mode, "hard")
 		for _, c := range options[:2] {
 			t.Run(fmt.Sprint(mode, c.args), func(t *testing.T) { compare(t, r, "hard", c) })
@@ -123,7 +124,7 @@ var states = map[string]func(b builder){
 }
 
 func TestOverwriteLikeOstree(t *testing.T) {
-	for _, mode := range modes[:4] {
+	for _, mode := range repotest.Modes[:4] {
 		r := newRepo(t, mode, "small")
 		for name, state := range states {
 			for _, c := range []comparison{
@@ -144,7 +145,7 @@ func TestOverwriteLikeOstree(t *testing.T) {
 
 // A second checkout over the first finds its own files, linked ones too.
 func TestAgainLikeOstree(t *testing.T) {
-	for _, mode := range modes {
+	for _, mode := range repotest.Modes {
 		r := newRepo(t, mode, "small")
 		user := mode != ostreerepo.ModeBare
 		first := func(b builder) {
@@ -276,9 +277,9 @@ func TestPassthroughWhiteoutsLikeOstree(t *testing.T) {
 }
 
 func TestParentLikeOstree(t *testing.T) {
-	for _, parentMode := range modes[:4] {
+	for _, parentMode := range repotest.Modes[:4] {
 		parent := newRepo(t, parentMode, "small", "link")
-		for _, mode := range modes[:4] {
+		for _, mode := range repotest.Modes[:4] {
 			if parentMode == ostreerepo.ModeArchive && mode != ostreerepo.ModeArchive {
 				continue // libostree aborts
 			}

@@ -17,26 +17,13 @@ import (
 	"github.com/treenail/treenail/format/fsverity"
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/checkout"
 	"github.com/treenail/treenail/ostreerepo/composefs"
 	"github.com/treenail/treenail/ostreerepo/tree"
 	"golang.org/x/sys/unix"
 )
-
-func newRepo(t *testing.T, mode ostreerepo.Mode) *ostreerepo.Repo {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "repo")
-	if err := ostreerepo.Create(path, mode, ostreerepo.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	r, err := ostreerepo.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
-}
 
 func commitDir(t *testing.T, r *ostreerepo.Repo, dir string, o tree.Options, metadata ...gvariant.Entry) (c object.Checksum) {
 	t.Helper()
@@ -115,7 +102,7 @@ func TestKnownImages(t *testing.T) {
 	must(t, os.Chmod(dir+"/baz/deeper/ohyeahx", 0o755))
 	for _, mode := range []ostreerepo.Mode{ostreerepo.ModeBare, ostreerepo.ModeBareUser, ostreerepo.ModeBareUserOnly, ostreerepo.ModeArchive, ostreerepo.ModeBareSplitXattrs} {
 		t.Run(mode.String(), func(t *testing.T) {
-			r := newRepo(t, mode)
+			r := repotest.New(t, mode)
 			c := commitDir(t, r, dir, tree.Options{CanonicalPermissions: true})
 			image := write(t, r, c, composefs.Options{NoSync: true})
 			if got := sha256.Sum256(image); hex.EncodeToString(got[:]) != sum {
@@ -138,7 +125,7 @@ func TestKnownImages(t *testing.T) {
 
 func TestPromisedDigest(t *testing.T) {
 	ctx := context.Background()
-	r := newRepo(t, ostreerepo.ModeBare)
+	r := repotest.New(t, ostreerepo.ModeBare)
 	dir := makeTree(t, map[string]string{"a": "a", "etc": "-> usr/etc", "usr/etc/": ""})
 	c, err := r.Commit(commitDir(t, r, dir, tree.Options{}))
 	must(t, err)
@@ -186,7 +173,7 @@ func TestPromisedDigest(t *testing.T) {
 
 func TestWriteFails(t *testing.T) {
 	ctx := context.Background()
-	r := newRepo(t, ostreerepo.ModeBare)
+	r := repotest.New(t, ostreerepo.ModeBare)
 	c := commitDir(t, r, makeTree(t, map[string]string{"dir/a": "contents"}), tree.Options{})
 	top := t.TempDir()
 	for _, path := range []string{top, top + "/none/image"} {
@@ -246,7 +233,7 @@ func TestMount(t *testing.T) {
 	must(t, unix.Setxattr(dir+"/etc/conf", "user.large", []byte(strings.Repeat("w", 2000)), 0))
 	must(t, unix.Lsetxattr(dir+"/usr/short", "trusted.link", []byte("on a symlink"), 0))
 
-	r := newRepo(t, ostreerepo.ModeBare)
+	r := repotest.New(t, ostreerepo.ModeBare)
 	c := commitDir(t, r, dir, tree.Options{})
 	top := t.TempDir()
 	must(t, composefs.Write(ctx, r, c, top+"/image", composefs.Options{NoSync: true}))

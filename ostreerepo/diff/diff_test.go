@@ -14,6 +14,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/diff"
 	"github.com/treenail/treenail/ostreerepo/tree"
@@ -21,20 +22,6 @@ import (
 )
 
 // The tests compare with the real ostree, which has to be installed.
-
-func newRepo(t *testing.T, mode ostreerepo.Mode) *ostreerepo.Repo {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "repo")
-	if err := ostreerepo.Create(path, mode, ostreerepo.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	r, err := ostreerepo.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
-}
 
 // commit commits a directory.
 func commit(t *testing.T, r *ostreerepo.Repo, path string) (c object.Checksum) {
@@ -127,7 +114,7 @@ func TestLikeOstree(t *testing.T) {
 	five := uint32(5)
 	for _, mode := range []ostreerepo.Mode{ostreerepo.ModeArchive, ostreerepo.ModeBareUserOnly} {
 		t.Run(mode.String(), func(t *testing.T) {
-			r := newRepo(t, mode)
+			r := repotest.New(t, mode)
 			dirA, dirB := sh(t, before), sh(t, before+change)
 			commitA, commitB := commit(t, r, dirA), commit(t, r, dirB)
 			type side struct {
@@ -168,7 +155,7 @@ func TestLikeOstree(t *testing.T) {
 
 func TestSorted(t *testing.T) {
 	want := lines(t, diff.Dir(sh(t, before)), diff.Dir(sh(t, before+change)), diff.Options{})
-	r := newRepo(t, ostreerepo.ModeBare)
+	r := repotest.New(t, ostreerepo.ModeBare)
 	a, b := commit(t, r, sh(t, before)), commit(t, r, sh(t, before+change))
 	got := lines(t, commitTree(t, r, a), commitTree(t, r, b), diff.Options{})
 	if diff := cmp.Diff(want, got); diff != "" || len(got) < 10 {
@@ -178,7 +165,7 @@ func TestSorted(t *testing.T) {
 
 // TestEqualSkipped takes away what equal checksums make unnecessary to read.
 func TestEqualSkipped(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	a, b := commit(t, r, sh(t, before)), commit(t, r, sh(t, before+change))
 	root, err := r.Commit(a)
 	if err != nil {
@@ -202,7 +189,7 @@ func TestEqualSkipped(t *testing.T) {
 func TestSpecialFiles(t *testing.T) {
 	a := sh(t, "mkfifo p q; echo > f; mkfifo g; mkdir d")
 	b := sh(t, "mkfifo p; mkfifo -m 600 q; mkfifo f; echo > g; mkfifo d")
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	want := theirs(t, r, a, b)
 	got := lines(t, diff.Dir(a), diff.Dir(b), diff.Options{})
 	slices.Sort(want)
@@ -271,7 +258,7 @@ func TestErrors(t *testing.T) {
 	dir := sh(t, before)
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	c := commit(t, r, dir)
 	root := commitTree(t, r, c)
 	if err := os.RemoveAll(filepath.Join(r.Path(), "objects")); err != nil {
@@ -295,7 +282,7 @@ func TestErrors(t *testing.T) {
 }
 
 func TestCount(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeBare)
+	r := repotest.New(t, ostreerepo.ModeBare)
 	a, b := commit(t, r, sh(t, before)), commit(t, r, sh(t, before+change))
 	for _, pair := range [][2]object.Checksum{{a, b}, {b, a}, {a, a}} {
 		s, err := diff.Count(t.Context(), r, pair[0], pair[1])

@@ -17,6 +17,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/export"
 	"github.com/treenail/treenail/ostreerepo/tree"
@@ -27,20 +28,6 @@ const timestamp = 1700000000
 
 // The tests compare with the real ostree and read with GNU tar; both have to be
 // installed.
-
-func newRepo(t *testing.T, mode ostreerepo.Mode) *ostreerepo.Repo {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "repo")
-	if err := ostreerepo.Create(path, mode, ostreerepo.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	r, err := ostreerepo.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
-}
 
 // commit commits the tree that add assembles.
 func commit(t *testing.T, r *ostreerepo.Repo, timestamp uint64, add func(*tree.Tree) error) (c object.Checksum) {
@@ -172,7 +159,7 @@ func TestGNULikeOstree(t *testing.T) {
 				top = t.TempDir() // it takes no setuid files
 				(maker{t, top}).file("usr/bin/a", "a", 0o755)
 			}
-			r := newRepo(t, mode)
+			r := repotest.New(t, mode)
 			c := commitDir(t, r, top)
 			for _, o := range []export.Options{{}, {NoXattrs: true}, {Prefix: "top"}, {Prefix: "/a/b/"}, {Subpath: "usr"}, {Subpath: "usr/bin", Prefix: "./x/"}} {
 				args := []string{"--repo=" + r.Path(), "export", c.String(), "--subpath=/" + o.Subpath, "--prefix=" + o.Prefix}
@@ -197,7 +184,7 @@ func firstDifference(a, b []byte) int {
 
 func TestTimesLikeOstree(t *testing.T) {
 	top := t.TempDir()
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	for _, ts := range []uint64{0, 1, 1<<33 - 1, 1 << 33, 1 << 40, 1<<63 - 1, 1 << 63, 1<<64 - 1} {
 		c := commit(t, r, ts, func(tr *tree.Tree) error { return tr.AddDir(context.Background(), top) })
 		want := run(t, nil, "ostree", "--repo="+r.Path(), "export", c.String())
@@ -229,7 +216,7 @@ func twinTree(t *testing.T) string {
 }
 
 func TestHardLinks(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	c := commitDir(t, r, twinTree(t))
 	want := []string{"top/big2 -> top/big1", "top/empty2 -> top/empty1", "top/sub/c -> top/a", "top/sub/" + strings.Repeat("long", 40) + " -> top/a"}
 	for _, format := range []export.Format{export.FormatGNU, export.FormatPAX} {
@@ -264,7 +251,7 @@ func TestHardLinks(t *testing.T) {
 // TestUnpacked compares what GNU tar unpacks with a checkout.
 func TestUnpacked(t *testing.T) {
 	for _, top := range []string{plainTree(t), twinTree(t)} {
-		r := newRepo(t, ostreerepo.ModeBare)
+		r := repotest.New(t, ostreerepo.ModeBare)
 		c := commitDir(t, r, top)
 		for _, format := range []export.Format{export.FormatGNU, export.FormatPAX} {
 			dest := t.TempDir()
@@ -304,16 +291,16 @@ func roots(t *testing.T, r *ostreerepo.Repo, c object.Checksum) [2]object.Checks
 func TestPAXReturns(t *testing.T) {
 	for name, top := range map[string]string{"plain": plainTree(t), "twins": twinTree(t), "xattrs": xattrTree(t)} {
 		t.Run(name, func(t *testing.T) {
-			r := newRepo(t, ostreerepo.ModeArchive)
+			r := repotest.New(t, ostreerepo.ModeArchive)
 			c := commitDir(t, r, top)
 			archive := write(t, r, c, export.Options{Format: export.FormatPAX})
 
-			back := newRepo(t, ostreerepo.ModeArchive)
+			back := repotest.New(t, ostreerepo.ModeArchive)
 			again := commit(t, back, timestamp, func(tr *tree.Tree) error { return tr.AddTar(context.Background(), bytes.NewReader(archive)) })
 			if got, want := roots(t, back, again), roots(t, r, c); got != want {
 				t.Errorf("ours: %v, want %v", got, want)
 			}
-			theirs := newRepo(t, ostreerepo.ModeArchive)
+			theirs := repotest.New(t, ostreerepo.ModeArchive)
 			out := run(t, archive, "ostree", "--repo="+theirs.Path(), "commit", "--orphan", "--tree=tar=/dev/stdin")
 			again, err := object.ParseChecksum(strings.TrimSpace(string(out)))
 			if err != nil {
@@ -328,7 +315,7 @@ func TestPAXReturns(t *testing.T) {
 
 // TestPAXOddObjects returns what no file system has.
 func TestPAXOddObjects(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	var c object.Checksum
 	err := r.Update(t.Context(), ostreerepo.UpdateOptions{DisableFsync: true}, func(tx *ostreerepo.Tx) error {
 		odd := object.FileHeader{Mode: object.ModeRegular | 0o644, UID: 1<<32 - 1, GID: 1 << 31, Xattrs: object.Xattrs{{Name: "user.empty"}, {Name: "x=", Value: []byte("1")}}}
@@ -364,7 +351,7 @@ func TestPAXOddObjects(t *testing.T) {
 }
 
 func TestNoXattrs(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	c := commitDir(t, r, xattrTree(t))
 	for _, o := range []export.Options{{Format: export.FormatPAX, NoXattrs: true}, {}} {
 		if archive := write(t, r, c, o); bytes.Contains(archive, []byte("xattr.")) {
@@ -383,7 +370,7 @@ func (f *fullDisk) Write(p []byte) (int, error) {
 }
 
 func TestErrors(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeBare)
+	r := repotest.New(t, ostreerepo.ModeBare)
 	c := commitDir(t, r, plainTree(t))
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -410,7 +397,7 @@ func TestDamage(t *testing.T) {
 	for _, size := range []int{100, 1 << 20} {
 		m := maker{t, t.TempDir()}
 		m.file("f", strings.Repeat("x", size), 0o644)
-		r := newRepo(t, ostreerepo.ModeBare)
+		r := repotest.New(t, ostreerepo.ModeBare)
 		c := commitDir(t, r, m.top)
 		f, err := r.Lookup(roots(t, r, c)[0], roots(t, r, c)[1], "f")
 		m.check(err)

@@ -23,10 +23,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-var modes = []ostreerepo.Mode{
-	ostreerepo.ModeBare, ostreerepo.ModeBareUser, ostreerepo.ModeBareUserOnly, ostreerepo.ModeArchive, ostreerepo.ModeBareSplitXattrs,
-}
-
 // ostree runs the real program. The error has the text after "error: ".
 func ostree(t testing.TB, args ...string) (stdout string, err error) {
 	t.Helper()

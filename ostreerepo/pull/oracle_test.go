@@ -8,6 +8,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/pull"
 )
@@ -17,7 +18,7 @@ func sources(t *testing.T, build func(builder)) map[ostreerepo.Mode]*ostreerepo.
 	dir := t.TempDir()
 	build(builder{t, dir})
 	all := map[ostreerepo.Mode]*ostreerepo.Repo{}
-	for _, mode := range modes {
+	for _, mode := range repotest.Modes {
 		all[mode] = emptyRepo(t, mode)
 		commit(t, all[mode], "main", 1, dir)
 	}
@@ -81,8 +82,8 @@ func clean(t *testing.T, r *ostreerepo.Repo) {
 // what it can hold, too.
 func TestDirections(t *testing.T) {
 	hard, plain := sources(t, hardTree), sources(t, plainTree)
-	for _, from := range modes {
-		for _, to := range modes {
+	for _, from := range repotest.Modes {
+		for _, to := range repotest.Modes {
 			for _, v := range variants {
 				if !v.matters(from, to) {
 					continue

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-cmp/cmp"
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/pull"
 	"golang.org/x/sys/unix"
@@ -154,7 +155,7 @@ func TestCancel(t *testing.T) {
 // TestOtherOwner pulls from a repository that belongs to somebody else, who could
 // change a shared object: each is copied.
 func TestOtherOwner(t *testing.T) {
-	for _, mode := range modes {
+	for _, mode := range repotest.Modes {
 		t.Run(mode.String(), func(t *testing.T) {
 			src, dst := newHistory(t, mode), emptyRepo(t, mode)
 			if err := os.Chown(filepath.Join(src.Path(), "objects"), 1234, 1234); err != nil {

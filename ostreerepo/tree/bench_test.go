@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"testing"
 
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 )
@@ -16,7 +17,7 @@ func BenchmarkAddDir(b *testing.B) {
 	for i := range files {
 		writeFile(b, fmt.Sprintf("%s/%d/%d", top, i%20, i), random(uint64(i), size), 0o644)
 	}
-	r := newRepo(b, ostreerepo.ModeBareUser)
+	r := repotest.New(b, ostreerepo.ModeBareUser)
 	mustBuild(b, r, tree.Options{}, dirs(top))
 	b.SetBytes(files * size)
 	b.ReportAllocs()

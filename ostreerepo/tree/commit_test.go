@@ -8,6 +8,7 @@ import (
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 )
@@ -45,7 +46,7 @@ func refs(t *testing.T, r *ostreerepo.Repo, names ...string) func(context.Contex
 }
 
 func TestAddCommitWithOptions(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	committed(t, r, "main", tree.Options{}, dirs(hardTree(t)))
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {
@@ -73,7 +74,7 @@ func overlays(t *testing.T, r *ostreerepo.Repo) string {
 }
 
 func TestUnionOfCommits(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	top := overlays(t, r)
 	for _, names := range [][]string{{"one", "two"}, {"two", "one"}, {"one", "one"}, {"one", "two", "one"}} {
 		var args []string
@@ -96,7 +97,7 @@ func TestUnionOfCommits(t *testing.T) {
 }
 
 func TestAddBase(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	top := overlays(t, r)
 	o := tree.Options{UID: number(5), CanonicalPermissions: false}
 	got := mustBuild(t, r, o, func(ctx context.Context, tr *tree.Tree) error {
@@ -113,7 +114,7 @@ func TestAddBase(t *testing.T) {
 // TestLazy shows that directories of a commit that nothing is added to are not
 // read: their objects are not even there.
 func TestLazy(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	top := overlays(t, r)
 	want := mustBuild(t, r, tree.Options{}, refs(t, r, "one", "two"))
 	c, err := r.Resolve("one")

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 	"golang.org/x/sys/unix"
@@ -35,7 +36,7 @@ func exists(path string) bool {
 
 func TestConsume(t *testing.T) {
 	gone, stays := consumable(t)
-	r := newRepo(t, ostreerepo.ModeBareUser)
+	r := repotest.New(t, ostreerepo.ModeBareUser)
 	got := mustBuild(t, r, tree.Options{Consume: true}, dirs(gone))
 	if exists(gone) {
 		t.Error("the consumed directory is still there")
@@ -49,7 +50,7 @@ func TestConsumeSkipped(t *testing.T) {
 	gone, _ := consumable(t)
 	skip, err := tree.ParseSkipList(strings.NewReader("/a/b\n/a/large2\n"))
 	must(t, err)
-	mustBuild(t, newRepo(t, ostreerepo.ModeArchive), tree.Options{Consume: true, SkipList: skip}, dirs(gone))
+	mustBuild(t, repotest.New(t, ostreerepo.ModeArchive), tree.Options{Consume: true, SkipList: skip}, dirs(gone))
 	if exists(gone) {
 		t.Error("the consumed directory is still there")
 	}
@@ -57,7 +58,7 @@ func TestConsumeSkipped(t *testing.T) {
 
 func TestConsumeCurrentDirectory(t *testing.T) {
 	gone, _ := consumable(t)
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	t.Chdir(gone)
 	mustBuild(t, r, tree.Options{Consume: true}, dirs("."))
 	if left, err := os.ReadDir(gone); err != nil || len(left) > 0 {
@@ -70,7 +71,7 @@ func TestConsumeFails(t *testing.T) {
 	gone, _ := consumable(t)
 	must(t, unix.Mkfifo(gone+"/a/b/pipe", 0o644))
 	must(t, os.Symlink("\xff", gone+"/a/b/bad"))
-	if _, err := build(newRepo(t, ostreerepo.ModeArchive), tree.Options{Consume: true}, dirs(gone)); err == nil ||
+	if _, err := build(repotest.New(t, ostreerepo.ModeArchive), tree.Options{Consume: true}, dirs(gone)); err == nil ||
 		!strings.Contains(err.Error(), "not UTF-8") {
 		t.Errorf("%v, want the error of the symlink", err)
 	}
@@ -106,7 +107,7 @@ func TestAdopt(t *testing.T) {
 		must(t, unix.Chmod(src+"/file", uint32(c.perm)))
 		var was, is unix.Stat_t
 		must(t, unix.Stat(src+"/file", &was))
-		r := newRepo(t, c.mode)
+		r := repotest.New(t, c.mode)
 		c.o.Consume = true
 		failed := errors.New("failed")
 		err := r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
@@ -139,7 +140,7 @@ func TestAdopt(t *testing.T) {
 // TestConsumeChanged shows that what came or changed in the meantime stays.
 func TestConsumeChanged(t *testing.T) {
 	gone, _ := consumable(t)
-	r := newRepo(t, ostreerepo.ModeBareUser)
+	r := repotest.New(t, ostreerepo.ModeBareUser)
 	err := r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
 		must(t, tree.New(tx, tree.Options{Consume: true}).AddDir(context.Background(), gone))
 		writeFile(t, gone+"/a/b/new", "came late", 0o644)
@@ -185,7 +186,7 @@ func devIno(t *testing.T, mode ostreerepo.Mode) {
 	writeFile(t, src+"/usr/share/same", "stays", 0o644)
 	must(t, os.Symlink("tool", src+"/usr/bin/alias"))
 	must(t, unix.Setxattr(src+"/usr/share/doc", "user.doc", []byte("1"), 0))
-	r := newRepo(t, mode)
+	r := repotest.New(t, mode)
 	committed(t, r, "main", tree.Options{UID: number(11)}, dirs(src))
 	checkout := t.TempDir() + "/checkout"
 	if mode == ostreerepo.ModeBareUser {
@@ -217,7 +218,7 @@ func TestDevInoReadsNothing(t *testing.T) {
 	src := t.TempDir() + "/src"
 	writeFile(t, src+"/a", "one", 0o644)
 	writeFile(t, src+"/b", "two", 0o644)
-	r := newRepo(t, ostreerepo.ModeBareUser)
+	r := repotest.New(t, ostreerepo.ModeBareUser)
 	want := mustBuild(t, r, tree.Options{}, dirs(src))
 	committed(t, r, "main", tree.Options{}, dirs(src))
 	checkout := t.TempDir() + "/checkout"

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 )
@@ -15,7 +16,7 @@ func TestCpio(t *testing.T) {
 	top := t.TempDir() + "/top"
 	hardBodies(t, top)
 	hardModes(t, top)
-	oracle, r := newOracle(t, "archive"), newRepo(t, ostreerepo.ModeArchive)
+	oracle, r := newOracle(t, "archive"), repotest.New(t, ostreerepo.ModeArchive)
 	names := run(t, top, nil, "find", ".")
 	for _, format := range []string{"newc", "crc", "odc", "hpodc"} {
 		data := run(t, top, names, "cpio", "-o", "-H", format)
@@ -50,7 +51,7 @@ func newc(name string, mode, nlink int, body string, crc int) string {
 func TestCpioRefused(t *testing.T) {
 	end := newc("TRAILER!!!", 0, 1, "", -1)
 	top := newc(".", 0o040755, 2, "", -1)
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	mustBuild(t, r, tree.Options{}, tars([]byte(top+newc("a", 0o100644, 1, "abc", 'a'+'b'+'c')+end)))
 	for want, data := range map[string]string{
 		`archive entry "../a": Invalid uplink '..'`:              top + newc("../a", 0o100644, 1, "x", -1) + end,
@@ -75,7 +76,7 @@ func TestCpioRefused(t *testing.T) {
 // TestCpioLinks has three names of one file with the body at any of them.
 func TestCpioLinks(t *testing.T) {
 	end := newc("TRAILER!!!", 0, 1, "", -1)
-	oracle, r := newOracle(t, "archive"), newRepo(t, ostreerepo.ModeArchive)
+	oracle, r := newOracle(t, "archive"), repotest.New(t, ostreerepo.ModeArchive)
 	for at := range 3 {
 		var data bytes.Buffer
 		data.WriteString(newc(".", 0o040755, 1, "", -1))

@@ -13,6 +13,7 @@ import (
 	"syscall"
 	"testing"
 
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 	"golang.org/x/sys/unix"
@@ -39,7 +40,7 @@ var variants = []struct {
 func TestHardTree(t *testing.T) {
 	top := hardTree(t)
 	oracle := newOracle(t, "archive")
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {
 			got := mustBuild(t, r, v.o, dirs(top))
@@ -53,7 +54,7 @@ func TestManyFiles(t *testing.T) {
 	for i := range 5000 {
 		writeFile(t, fmt.Sprintf("%s/%d", top, i), fmt.Sprint(i%10), 0o644)
 	}
-	oracle, r := newOracle(t, "bare-user"), newRepo(t, ostreerepo.ModeBareUser)
+	oracle, r := newOracle(t, "bare-user"), repotest.New(t, ostreerepo.ModeBareUser)
 	compare(t, r, mustBuild(t, r, tree.Options{}, dirs(top)), oracle, theirs(t, oracle, top))
 }
 
@@ -67,7 +68,7 @@ func TestModes(t *testing.T) {
 		if mode == ostreerepo.ModeBare && !isRoot() {
 			continue // only root can give files away
 		}
-		if got := mustBuild(t, newRepo(t, mode), tree.Options{}, dirs(top)); got != want {
+		if got := mustBuild(t, repotest.New(t, mode), tree.Options{}, dirs(top)); got != want {
 			t.Errorf("%v: %v, want %v", mode, got, want)
 		}
 	}
@@ -76,7 +77,7 @@ func TestModes(t *testing.T) {
 func TestBareUserOnlyIsCanonical(t *testing.T) {
 	top := hardTree(t)
 	oracle := newOracle(t, "bare-user-only")
-	r := newRepo(t, ostreerepo.ModeBareUserOnly)
+	r := repotest.New(t, ostreerepo.ModeBareUserOnly)
 	for _, v := range variants {
 		t.Run(v.name, func(t *testing.T) {
 			got := mustBuild(t, r, v.o, dirs(top))
@@ -90,7 +91,7 @@ func TestDisableXattrs(t *testing.T) {
 	hardXattrs(t, top)
 	oracle := newOracle(t, "archive")
 	want := theirs(t, oracle, "--no-xattrs", top)
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	c := r.Config()
 	c.Set("core", "disable-xattrs", "true")
 	must(t, r.WriteConfig(c))
@@ -112,7 +113,7 @@ func TestUnion(t *testing.T) {
 	writeFile(t, top+"/b/var/new", "2", 0o644)
 	must(t, os.Chmod(top+"/b/etc", 0o700))
 	must(t, os.Chmod(top+"/b", 0o711))
-	oracle, r := newOracle(t, "archive"), newRepo(t, ostreerepo.ModeArchive)
+	oracle, r := newOracle(t, "archive"), repotest.New(t, ostreerepo.ModeArchive)
 	got := mustBuild(t, r, tree.Options{}, dirs(top+"/a", top+"/b"))
 	compare(t, r, got, oracle, theirs(t, oracle, "--tree=dir="+top+"/a", "--tree=dir="+top+"/b"))
 
@@ -130,7 +131,7 @@ func TestUnion(t *testing.T) {
 }
 
 func TestSpecialFiles(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	oracle := newOracle(t, "archive")
 	for _, name := range []string{"socket", "fifo", "device"} {
 		top := t.TempDir()
@@ -159,7 +160,7 @@ func TestSpecialFiles(t *testing.T) {
 }
 
 func TestUnwritableNames(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	for name, make := range map[string]func(top string) error{
 		`Invalid UTF-8 in filename`:             func(top string) error { return os.WriteFile(top+"/a\xff", nil, 0o644) },
 		`symlink target "\xff" is not UTF-8`:    func(top string) error { return os.Symlink("\xff", top+"/link") },
@@ -178,7 +179,7 @@ func TestAddDirOfNoDirectory(t *testing.T) {
 	top := t.TempDir()
 	writeFile(t, top+"/file", "x", 0o644)
 	must(t, os.Symlink(".", top+"/link"))
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	for _, name := range []string{"file", "link", "missing"} {
 		_, err := build(r, tree.Options{}, dirs(top+"/"+name))
 		var pathError *fs.PathError
@@ -197,7 +198,7 @@ func TestFirstError(t *testing.T) {
 		must(t, os.Symlink("\xff", top+"/"+name))
 	}
 	must(t, unix.Mkfifo(top+"/6", 0o644))
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	for range 20 {
 		if _, err := build(r, tree.Options{}, dirs(top)); err == nil || !strings.Contains(err.Error(), top+"/1:") {
 			t.Fatalf("%v, want the error of %s/1", err, top)
@@ -208,7 +209,7 @@ func TestFirstError(t *testing.T) {
 func TestCancel(t *testing.T) {
 	top := t.TempDir()
 	writeFile(t, top+"/sub/file", "x", 0o644)
-	err := newRepo(t, ostreerepo.ModeArchive).Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+	err := repotest.New(t, ostreerepo.ModeArchive).Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
 		ctx, cancel := context.WithCancel(context.Background())
 		cancel()
 		return tree.New(tx, tree.Options{}).AddDir(ctx, top)
@@ -241,7 +242,7 @@ func TestUnreadable(t *testing.T) {
 }
 
 func unreadable(t *testing.T, top string) {
-	r := newRepo(t, ostreerepo.ModeBareUser)
+	r := repotest.New(t, ostreerepo.ModeBareUser)
 	for _, name := range []string{"file", "dir"} {
 		src := filepath.Join(top, name)
 		if name == "file" {
@@ -269,14 +270,14 @@ func TestProgress(t *testing.T) {
 		}
 		last = done
 	}}
-	mustBuild(t, newRepo(t, ostreerepo.ModeArchive), o, dirs(top))
+	mustBuild(t, repotest.New(t, ostreerepo.ModeArchive), o, dirs(top))
 	if last != 5+7+7 {
 		t.Errorf("progress ended at %d bytes, want 19", last)
 	}
 }
 
 func TestEmptyTree(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	if _, err := build(r, tree.Options{}, dirs()); err != tree.ErrEmpty {
 		t.Errorf("%v, want ErrEmpty", err)
 	}

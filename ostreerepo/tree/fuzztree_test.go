@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"testing"
 
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 )
@@ -16,7 +17,7 @@ func FuzzAddTar(f *testing.F) {
 	f.Add([]byte{0, 0, 0, 2, 2, 1, 2, 1, 2})
 	f.Add([]byte{0, 0, 0, 3, 1, 1, 1, 4, 0})
 	f.Add([]byte{0, 0, 0, 2, 3, 5, 2, 5, 1, 1, 1, 0})
-	r := newRepo(f, ostreerepo.ModeArchive)
+	r := repotest.New(f, ostreerepo.ModeArchive)
 	f.Fuzz(func(t *testing.T, program []byte) {
 		var entries []any
 		for ; len(program) >= 3 && len(entries) < 20; program = program[3:] {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 )
@@ -58,7 +59,7 @@ func TestLabel(t *testing.T) {
 		"/": "label_\x00", "/a": "label_a\x00", "/a/file": "label_a\x00", "/a/same": "label_a\x00", "/a/link": "label_a\x00",
 		"/b": "label_b\x00", "/b/none": "", "/b/other": "label_b\x00",
 	}
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	labelled := tree.Options{Label: byDirectory}
 	fromDir := mustBuild(t, r, labelled, dirs(dir))
 	if diff := cmp.Diff(want, labelsOf(t, r, fromDir)); diff != "" {
@@ -77,7 +78,7 @@ func TestLabel(t *testing.T) {
 			t.Errorf("the tree %s is another", name)
 		}
 	}
-	none := newRepo(t, ostreerepo.ModeBareUserOnly)
+	none := repotest.New(t, ostreerepo.ModeBareUserOnly)
 	for path, label := range labelsOf(t, none, mustBuild(t, none, labelled, dirs(dir))) {
 		if label != "" {
 			t.Errorf("%s is labelled in a repository without xattrs", path)
@@ -104,7 +105,7 @@ func TestLabelArguments(t *testing.T) {
 	must(t, err)
 	archive, err := exec.Command("tar", "-C", dir, "-c", "etc/conf").Output()
 	must(t, err)
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	mustBuild(t, r, o, func(ctx context.Context, tr *tree.Tree) error {
 		if err := tr.AddDir(ctx, dir); err != nil {
 			return err

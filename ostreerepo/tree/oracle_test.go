@@ -17,20 +17,6 @@ import (
 // roots are the checksums of a tree's root: dirtree and dirmeta.
 type roots struct{ contents, meta string }
 
-func newRepo(t testing.TB, mode ostreerepo.Mode) *ostreerepo.Repo {
-	t.Helper()
-	path := filepath.Join(t.TempDir(), "repo")
-	if err := ostreerepo.Create(path, mode, ostreerepo.CreateOptions{}); err != nil {
-		t.Fatal(err)
-	}
-	r, err := ostreerepo.Open(path)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { r.Close() })
-	return r
-}
-
 // build writes the tree that add assembles and returns its roots.
 func build(r *ostreerepo.Repo, o tree.Options, add func(context.Context, *tree.Tree) error) (roots, error) {
 	var got roots

@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 )
@@ -14,7 +15,7 @@ func TestPathFilter(t *testing.T) {
 		symlink("./usr/bin/sh", "tool"), link("./usr/bin/alias", "./usr/bin/tool"), folder("/var/", 0o711), link("var/x", "usr/bin/sh"))
 	path := t.TempDir() + "/tar"
 	must(t, os.WriteFile(path, data, 0o644))
-	oracle, r := newOracle(t, "archive"), newRepo(t, ostreerepo.ModeArchive)
+	oracle, r := newOracle(t, "archive"), repotest.New(t, ostreerepo.ModeArchive)
 	for _, filter := range []string{
 		"nothing,changes", "^,foo/", "^usr/bin/,usr/sbin/", "/bin/,/sbin/", "tool,new", "^usr/,", "bin/?$,", `\bbin\b,sb`,
 		`usr/(.*),\1/\0`, `(?i)USR,q`, `(?P<n>usr),\g<n>_\g<1>\g<7>\n\t\x41\\`, `(u)(s)(r),\3\2\1`, `(nope)?usr,[\1]\01`,

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 )
@@ -34,7 +35,7 @@ func TestUnmatched(t *testing.T) {
 	must(t, err)
 	skip, err := tree.ParseSkipList(strings.NewReader("\n/z\n/there\n/y"))
 	must(t, err)
-	mustBuild(t, newRepo(t, ostreerepo.ModeArchive), tree.Options{StatOverride: override, SkipList: skip}, dirs(top))
+	mustBuild(t, repotest.New(t, ostreerepo.ModeArchive), tree.Options{StatOverride: override, SkipList: skip}, dirs(top))
 	if got := override.Unmatched(); !slices.Equal(got, []string{"/a c", "/b"}) {
 		t.Errorf("statoverride: unmatched %q", got)
 	}
@@ -52,7 +53,7 @@ func TestRules(t *testing.T) {
 	must(t, os.Symlink("tool", top+"/bin/link"))
 	must(t, os.Link(top+"/bin/tool", top+"/bin/tool2"))
 	archive := gnuTar(t, top, "--format=gnu")
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	committed(t, r, "main", tree.Options{}, dirs(top))
 	tarFile := t.TempDir() + "/tar"
 	must(t, os.WriteFile(tarFile, archive, 0o644))

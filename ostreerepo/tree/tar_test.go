@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/tree"
 	"golang.org/x/sys/unix"
@@ -121,7 +122,7 @@ var accepted = map[string][]any{
 }
 
 func TestTar(t *testing.T) {
-	r, oracle := newRepo(t, ostreerepo.ModeArchive), newOracle(t, "archive")
+	r, oracle := repotest.New(t, ostreerepo.ModeArchive), newOracle(t, "archive")
 	path := t.TempDir() + "/tar"
 	for name, entries := range accepted {
 		data := archive(t, entries...)
@@ -153,7 +154,7 @@ func TestTarOptions(t *testing.T) {
 	for _, mode := range []string{"archive", "bare-user-only"} {
 		m, err := ostreerepo.ParseMode(mode)
 		must(t, err)
-		r, oracle := newRepo(t, m), newOracle(t, mode)
+		r, oracle := repotest.New(t, m), newOracle(t, mode)
 		var args []string
 		for i, data := range [][]byte{data, data2, data3} {
 			path := fmt.Sprintf("%s/%d", t.TempDir(), i)
@@ -170,7 +171,7 @@ func TestTarOptions(t *testing.T) {
 
 // TestTarChains has links to links, which ostree refuses or not by chance.
 func TestTarChains(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	want := mustBuild(t, r, tree.Options{}, tars(archive(t, root(), member("a", "1"), member("b", "1"), member("c", "1"))))
 	for _, entries := range [][]any{
 		{root(), member("a", "1"), link("b", "a"), link("c", "b")},
@@ -224,7 +225,7 @@ func TestTarRefused(t *testing.T) {
 		`archive: gzip: `:                                                    []byte("\x1f\x8b\x08garbage"),
 		`archive: lzip: unsupported compression`:                             []byte("LZIP\x01..."),
 	} {
-		r := newRepo(t, ostreerepo.ModeArchive)
+		r := repotest.New(t, ostreerepo.ModeArchive)
 		_, err := build(r, tree.Options{}, tars(data))
 		if err == nil || !strings.HasPrefix(err.Error(), want) {
 			t.Errorf("%v\nwant %s", err, want)
@@ -270,7 +271,7 @@ func unfinished(t testing.TB, last *tar.Header) []byte {
 func TestGNUTar(t *testing.T) {
 	top := t.TempDir() + "/top"
 	hardBodies(t, top)
-	oracle, r := newOracle(t, "archive"), newRepo(t, ostreerepo.ModeArchive)
+	oracle, r := newOracle(t, "archive"), repotest.New(t, ostreerepo.ModeArchive)
 	must(t, os.Remove(top+"/links/long")) // more than ustar can hold
 	for _, args := range [][]string{
 		{"--format=v7"}, {"--format=ustar"}, {"--format=oldgnu"}, {"--format=gnu"}, {"--format=gnu", "--sparse"},
@@ -294,7 +295,7 @@ func TestXattrOrder(t *testing.T) {
 	top := t.TempDir() + "/top"
 	hardXattrs(t, top)
 	must(t, unix.Removexattr(top+"/xattrs/file", "user.alpha")) // empty: seen in an archive alone
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	data := gnuTar(t, top, "--format=pax", "--xattrs", "--xattrs-include=*")
 	if got, want := mustBuild(t, r, tree.Options{}, tars(data)), mustBuild(t, r, tree.Options{}, dirs(top)); got != want {
 		t.Errorf("%v, want %v", got, want)
@@ -314,7 +315,7 @@ func TestDamagedCompression(t *testing.T) {
 	data := archive(t, root(), member("a", "1"))
 	for _, program := range []string{"gzip", "zstd", "bzip2", "xz"} {
 		packed := run(t, "/", data, program, "-c")
-		r := newRepo(t, ostreerepo.ModeArchive)
+		r := repotest.New(t, ostreerepo.ModeArchive)
 		mustBuild(t, r, tree.Options{}, tars(packed))
 		if _, err := build(r, tree.Options{}, tars(packed[:len(packed)-1])); err == nil {
 			t.Errorf("%s: a truncated stream was taken", program)
@@ -328,11 +329,11 @@ func TestDamagedCompression(t *testing.T) {
 		}
 	}
 	padded := append(run(t, "/", data, "gzip", "-c"), make([]byte, 1000)...)
-	mustBuild(t, newRepo(t, ostreerepo.ModeArchive), tree.Options{}, tars(padded))
+	mustBuild(t, repotest.New(t, ostreerepo.ModeArchive), tree.Options{}, tars(padded))
 }
 
 func TestTarOverCommit(t *testing.T) {
-	r := newRepo(t, ostreerepo.ModeArchive)
+	r := repotest.New(t, ostreerepo.ModeArchive)
 	overlays(t, r)
 	data := archive(t, member("usr/lib/new", "n"), link("usr/lib/alias", "var/x"))
 	path := t.TempDir() + "/tar"
@@ -348,7 +349,7 @@ func TestTarOverCommit(t *testing.T) {
 
 func TestTarCancel(t *testing.T) {
 	data := archive(t, root(), member("large", strings.Repeat("x", 4<<20)))
-	err := newRepo(t, ostreerepo.ModeArchive).Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+	err := repotest.New(t, ostreerepo.ModeArchive).Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
 		ctx, cancel := context.WithCancel(context.Background())
 		return tree.New(tx, tree.Options{}).AddTar(ctx, &cancelReader{r: bytes.NewReader(data), after: 1 << 20, cancel: cancel})
 	})
