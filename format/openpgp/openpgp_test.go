@@ -26,7 +26,7 @@ const (
 
 var (
 	old  = time.Date(2021, 3, 4, 5, 6, 7, 0, time.UTC)
-	now  = time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+	now  = time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC)
 	data = []byte("hello")
 )
 
@@ -114,10 +114,7 @@ func TestNoSignatures(t *testing.T) {
 func TestForms(t *testing.T) {
 	one, two := newKey(t, "One <one@example.com>"), pgpkeys.New(t, packet.PubKeyAlgoRSA, old).UID("Two")
 	want := keyring(t, one, two).Keys(now)
-	box, err := os.ReadFile(filepath.Join(pgpkeys.Home(t, one, two), "pubring.kbx"))
-	if err != nil {
-		t.Fatal(err)
-	}
+	box := file(t, filepath.Join(pgpkeys.Home(t, one, two), "pubring.kbx"))
 	for name, data := range map[string][]byte{
 		"keybox": box, "armour": slices.Concat([]byte("before\n"), one.Armored(), []byte("between\n"), two.Armored(), []byte("after\n")),
 		"own": keyring(t, one, two).Bytes(), "secret": slices.Concat(one.Secret(), two.Secret()),
@@ -196,6 +193,48 @@ func TestSelect(t *testing.T) {
 		if got := k.SignedBy(r, id); got != want {
 			t.Errorf("SignedBy(%s) = %d", id, got)
 		}
+	}
+}
+
+// TestKinds is about keys that the other tests do not make: DSA of 1024 bits with a
+// subkey of ElGamal, brainpoolP256r1 and NIST P-521, all made by gpg 2.2.
+func TestKinds(t *testing.T) {
+	keys, signatures := read(t, file(t, "testdata/kinds.gpg")), file(t, "testdata/kinds.sig")
+	var got []string
+	for _, s := range verify(t, keys, signatures).Signatures {
+		got = append(got, s.Algorithm+" "+s.Status.String()+" "+s.UserName)
+	}
+	if want := []string{"DSA good Dsa", "ECDSA good Brain", "ECDSA good P521"}; !slices.Equal(got, want) {
+		t.Errorf("%q", got)
+	}
+	if dsa := keys.Keys(now)[0]; len(dsa.Subkeys) != 1 || dsa.Subkeys[0].Invalid {
+		t.Errorf("%+v", dsa)
+	}
+}
+
+func file(t testing.TB, path string) []byte {
+	t.Helper()
+	data, err := os.ReadFile(path)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return data
+}
+
+// TestUpstream verifies the signatures of libostree's own test, made in 2015 with
+// RSA and SHA-1 (Debian package ostree-tests).
+func TestUpstream(t *testing.T) {
+	const dir = "/usr/libexec/installed-tests/libostree/gpg-verify-data/"
+	r, err := read(t, file(t, dir+"pubring.gpg")).Verify(file(t, dir+"lgpl2"), file(t, dir+"lgpl2.sig"), now)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var got []openpgp.Status
+	for _, s := range r.Signatures {
+		got = append(got, s.Status)
+	}
+	if want := []openpgp.Status{openpgp.Good, openpgp.KeyExpired, openpgp.KeyRevoked, openpgp.KeyMissing, openpgp.Expired}; !slices.Equal(got, want) {
+		t.Errorf("%v", got)
 	}
 }
 

@@ -88,12 +88,12 @@ func (s *Signer) gpg(ctx context.Context, stdin []byte, args ...string) (*run, e
 	err := cmd.Run()
 	var exit *exec.ExitError
 	switch {
+	case ctx.Err() != nil:
+		return nil, context.Cause(ctx)
 	case errors.Is(err, exec.ErrNotFound):
 		return nil, fmt.Errorf("signing with GPG takes the program gpg, which has the secret keys: %w", err)
 	case err != nil && !errors.As(err, &exit):
 		return nil, err
-	case ctx.Err() != nil:
-		return nil, context.Cause(ctx)
 	}
 	return &run{stdout.Bytes(), stderr.String(), err != nil}, nil
 }

@@ -19,26 +19,20 @@ var ErrNoSignatures = errors.New("no signatures found")
 // Verify gives the verdict of a keyring on the signatures in a dictionary. Without
 // any the error is ErrNoSignatures.
 func Verify(k *openpgp.Keyring, data []byte, metadata gvariant.Value) (*openpgp.Result, error) {
-	signatures, ok := sign.Signatures(metadata, sign.KeyGPG)
-	if !ok || len(signatures) == 0 {
+	signatures, _ := sign.Signatures(metadata, sign.KeyGPG)
+	if len(signatures) == 0 {
 		return nil, ErrNoSignatures
 	}
 	return k.Verify(data, bytes.Join(signatures, nil), time.Now())
 }
 
 // VerifyCommit requires that a commit, given as its bytes and detached metadata, is
-// signed by a key that is trusted for a remote. Errors have libostree's texts.
+// signed by a key that is trusted for a remote. Errors have libostree's texts; that
+// no signature is valid is an *openpgp.InvalidError.
 func VerifyCommit(r *ostreerepo.Repo, remote string, c object.Checksum, data []byte, metadata gvariant.Value) error {
-	k, err := Keyring(r, remote)
-	if err != nil {
-		return fmt.Errorf("Commit %s: %w", c, err) //nolint:staticcheck // libostree's text
-	}
-	result, err := Verify(k, data, metadata)
+	err := require(r, remote, data, metadata)
 	if errors.Is(err, ErrNoSignatures) {
-		return fmt.Errorf("Commit %s: GPG verification enabled, but %w (use gpg-verify=false in remote config to disable)", c, err) //nolint:staticcheck // libostree's text
-	}
-	if err == nil {
-		err = result.Require()
+		err = fmt.Errorf("GPG verification enabled, but %w (use gpg-verify=false in remote config to disable)", err)
 	}
 	if err != nil {
 		return fmt.Errorf("Commit %s: %w", c, err) //nolint:staticcheck // libostree's text
@@ -48,14 +42,23 @@ func VerifyCommit(r *ostreerepo.Repo, remote string, c object.Checksum, data []b
 
 // VerifySummary is VerifyCommit for a summary.
 func VerifySummary(r *ostreerepo.Repo, remote string, data []byte, signatures gvariant.Value) error {
+	err := require(r, remote, data, signatures)
+	if errors.Is(err, ErrNoSignatures) {
+		return errors.New("GPG verification enabled, but no summary.sig found (use gpg-verify-summary=false in remote config to disable)") //nolint:staticcheck // libostree's text
+	}
+	return err
+}
+
+// require looks for signatures before it looks for keys, as libostree does.
+func require(r *ostreerepo.Repo, remote string, data []byte, metadata gvariant.Value) error {
+	if signatures, _ := sign.Signatures(metadata, sign.KeyGPG); len(signatures) == 0 {
+		return ErrNoSignatures
+	}
 	k, err := Keyring(r, remote)
 	if err != nil {
 		return err
 	}
-	result, err := Verify(k, data, signatures)
-	if errors.Is(err, ErrNoSignatures) {
-		return errors.New("GPG verification enabled, but no summary.sig found (use gpg-verify-summary=false in remote config to disable)") //nolint:staticcheck // libostree's text
-	}
+	result, err := Verify(k, data, metadata)
 	if err != nil {
 		return err
 	}

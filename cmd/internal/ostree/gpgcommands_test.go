@@ -27,6 +27,9 @@ func both(t *testing.T, stdin string, args ...string) output {
 		return append(out, "--repo="+repo)
 	}
 	want, got := theirs(t, stdin, in("theirs")...), ours(t, stdin, in("repo")...)
+	if args[0] == "pull-local" {
+		want.Stdout, got.Stdout = "", "" // where a pull has failed before, ostree has less to do
+	}
 	want.Stdout, got.Stdout = timeless(want.Stdout), timeless(got.Stdout)
 	if diff := cmp.Diff(want, got); diff != "" {
 		t.Errorf("%s (-ostree +treenail):\n%s", strings.Join(args, " "), diff)
@@ -192,6 +195,9 @@ func TestRemoteGPG(t *testing.T) {
 	both(t, "", "show", "main", "--gpg-verify-remote=nope")
 	both(t, "", "remote", "gpg-import", "r0", "-k", "all.gpg")
 	both(t, "", "remote", "gpg-list-keys", "r0")
+	if got := must(t, "remote", "gpg-list-keys", "--repo=repo", "R", "--json"); !strings.Contains(got, `"name": "One <one@example.com>"`) {
+		t.Error(got)
+	}
 	for _, args := range []string{"nope", "", "R extra", "--nope R"} {
 		both(t, "", append([]string{"remote", "gpg-list-keys"}, strings.Fields(args)...)...)
 	}

@@ -24,7 +24,8 @@ func gpgSignCommand() *cli.Command {
 			f.Bool(&o.remove, "delete", "d", "Delete the signatures by any of the keys")
 			f.String(&o.signer.Home, "gpg-homedir", "", "HOMEDIR", "Home directory of GPG (default: the user's)")
 		},
-		Run: o.run,
+		Run:      o.run,
+		Complete: completeRefs,
 	}
 }
 
