@@ -42,8 +42,13 @@
 // # Deleting
 //
 // [Repo.Prune] finds what commits consist of, each directory once however many
-// commits share it, and deletes the rest under the exclusive lock: commits
-// first, so that an interrupted one leaves no commit that lacks anything.
+// commits share it, while others may read and write. It takes the exclusive lock to
+// look at what came since, and to delete the rest: commits first, then directories,
+// then files, so that an interrupted one leaves nothing that lacks anything. Memory
+// grows by eight bytes for each file, and by the checksum for other objects.
+//
+// [Repo.Fsck] verifies what the commits consist of, and can delete what is damaged. A
+// commit that lacks something is marked partial before that.
 //
 // # Modes
 //

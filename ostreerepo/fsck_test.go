@@ -13,8 +13,6 @@ import (
 	"github.com/treenail/treenail/ostreerepo"
 )
 
-func stringReader(s string) *strings.Reader { return strings.NewReader(s) }
-
 func objectPath(r *ostreerepo.Repo, n object.Name) string {
 	return r.Path() + "/objects/" + n.LoosePath(r.Mode() == ostreerepo.ModeArchive)
 }

@@ -27,17 +27,17 @@ func (c *fscker) checkRefs(ctx context.Context) error {
 		return err
 	}
 	for _, ref := range refs {
-		if err := c.checkRef(ctx, ref.Name, "", ref); err != nil || c.stopped {
+		if err := c.checkRef(ctx, "", ref); err != nil || c.stopped {
 			return err
 		}
 	}
 	c.o.Stage(FsckCollectionRefs, 0)
-	collectionRefs, err := c.repo.CollectionRefs()
+	collectionRefs, err := c.repo.collectionRefs(func(p collectionPlace) bool { return !p.ofRemote() })
 	if err != nil {
 		return err
 	}
 	for _, ref := range collectionRefs {
-		if err := c.checkRef(ctx, ref.label(), ref.Collection, Ref{Name: ref.Name, Commit: ref.Commit}); err != nil || c.stopped {
+		if err := c.checkRef(ctx, ref.Collection, Ref{Name: ref.Name, Commit: ref.Commit}); err != nil || c.stopped {
 			return err
 		}
 	}
@@ -47,17 +47,20 @@ func (c *fscker) checkRefs(ctx context.Context) error {
 // label is how messages name the ref.
 func (r CollectionRef) label() string { return fmt.Sprintf("(%s, %s)", r.Collection, r.Name) }
 
-func (c *fscker) checkRef(ctx context.Context, label, collection string, ref Ref) error {
-	commit, err := c.repo.Commit(ref.Commit)
-	if err != nil {
-		return c.badRef(ctx, label, collection, ref.Commit, err)
-	}
-	if !c.o.VerifyBindings {
-		return nil
-	}
+func (c *fscker) checkRef(ctx context.Context, collection string, ref Ref) error {
 	_, name, err := ParseRefspec(ref.Name)
 	if err != nil {
 		return err
+	}
+	commit, err := c.repo.Commit(ref.Commit)
+	if err != nil {
+		if collection != "" {
+			name = CollectionRef{Collection: collection, Name: name}.label()
+		}
+		return c.badRef(ctx, name, ref.Commit, err)
+	}
+	if !c.o.VerifyBindings {
+		return nil
 	}
 	if err := VerifyBindings(commit, collection, name); err != nil {
 		return fmt.Errorf("Commit %s: %w", ref.Commit, err) //nolint:staticcheck // libostree's text
@@ -67,7 +70,7 @@ func (c *fscker) checkRef(ctx context.Context, label, collection string, ref Ref
 
 // badRef is about a ref whose commit can't be read. One that is damaged and stays is
 // found again with the objects.
-func (c *fscker) badRef(ctx context.Context, label, collection string, commit object.Checksum, err error) error {
+func (c *fscker) badRef(ctx context.Context, ref string, commit object.Checksum, err error) error {
 	missing := errors.Is(err, ErrNotFound)
 	if !missing && c.o.KeepGoing && !c.o.Delete {
 		return nil
@@ -82,11 +85,7 @@ func (c *fscker) badRef(ctx context.Context, label, collection string, commit ob
 			return lockErr
 		}
 	}
-	kind := "ref"
-	if collection != "" {
-		kind = "collection–ref"
-	}
-	return fmt.Errorf("Loading commit for %s %s: %w", kind, label, err) //nolint:staticcheck // libostree's text
+	return fmt.Errorf("Loading commit for ref %s: %w", ref, err) //nolint:staticcheck // libostree's text
 }
 
 func (c *fscker) listCommits(ctx context.Context) error {

@@ -22,7 +22,8 @@ type PruneOptions struct {
 	// YoungerThan, unless it is zero, takes the place of Depth: after the commit
 	// of a ref its parents are kept up to the first one that was made earlier.
 	YoungerThan time.Time
-	// BranchDepth is the depth for some refspecs, whatever the other options say.
+	// BranchDepth is the depth for some refspecs, whatever the other options say. As
+	// with libostree 0 stands for what Depth or YoungerThan say.
 	BranchDepth map[string]int
 	// OnlyBranches, unless it is empty, are the refspecs whose parents may go; what
 	// other refs lead to stays.
@@ -106,11 +107,7 @@ func (p *pruner) deleteAll(ctx context.Context) error {
 	if err := p.deleteObjects(ctx); err != nil {
 		return err
 	}
-	if err := p.repo.removeDeltas(p.repo.lacksCommit); err != nil {
-		return err
-	}
-	p.repo.cleanTmp()
-	return p.repo.pruneSummaries()
+	return p.repo.pruneRest()
 }
 
 // mark marks what has to stay. Once more it is quick: what is marked already is not
@@ -152,8 +149,8 @@ func (p *pruner) mark(ctx context.Context) error {
 func (p *pruner) addRef(ctx context.Context, name string, c object.Checksum) error {
 	depth, ok := p.o.BranchDepth[name]
 	switch {
-	case ok:
-	case len(p.o.OnlyBranches) > 0 && !slices.Contains(p.o.OnlyBranches, name):
+	case ok && depth != 0:
+	case !ok && len(p.o.OnlyBranches) > 0 && !slices.Contains(p.o.OnlyBranches, name):
 		depth = AllParents
 	case !p.o.YoungerThan.IsZero():
 		return p.keep.addYounger(ctx, c, p.o.YoungerThan)

@@ -2,6 +2,7 @@ package ostreerepo_test
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"time"
 
@@ -18,7 +19,7 @@ func TestPruneWhileCommitting(t *testing.T) {
 		r := repotest.New(t, ostreerepo.ModeArchive)
 		update(t, r, func(tx *ostreerepo.Tx) error { // without a commit: an orphan for Prune
 			for _, f := range files {
-				if _, err := tx.PutFile(f.header, int64(len(f.body)), stringReader(f.body)); err != nil {
+				if _, err := tx.PutFile(f.header, int64(len(f.body)), strings.NewReader(f.body)); err != nil {
 					return err
 				}
 			}

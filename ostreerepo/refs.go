@@ -262,12 +262,19 @@ func (r *Repo) RefsBelow(remote, prefix string) ([]Ref, error) {
 // refs are the local ones, those of remotes with a collection ID, and those that
 // it mirrors.
 func (r *Repo) CollectionRefs() ([]CollectionRef, error) {
+	return r.collectionRefs(func(collectionPlace) bool { return true })
+}
+
+func (r *Repo) collectionRefs(which func(collectionPlace) bool) ([]CollectionRef, error) {
 	places, err := r.collectionPlaces()
 	if err != nil {
 		return nil, err
 	}
 	var out []CollectionRef
 	for _, p := range places {
+		if !which(p) {
+			continue
+		}
 		refs, err := r.refsBelow(p.dir, "", "")
 		if err != nil {
 			return nil, err
@@ -290,6 +297,8 @@ func (r *Repo) CollectionRefs() ([]CollectionRef, error) {
 // collectionPlace is a directory that holds refs of a collection. Of two places
 // with the same ref the earlier one counts.
 type collectionPlace struct{ collection, dir string }
+
+func (p collectionPlace) ofRemote() bool { return strings.HasPrefix(p.dir, "refs/remotes/") }
 
 func (r *Repo) collectionPlaces() ([]collectionPlace, error) {
 	var places []collectionPlace

@@ -4,7 +4,7 @@
 // it fails, "stdout" and "stderr" look for a regular expression in what it
 // wrote, "cmp" compares files. The files of a script stand below it.
 //
-// "treenail" and "ostree" are the same program under two names.
+// "treenail", "ostree" and "rofiles-fuse" are the same program under three names.
 package script_test
 
 import (
@@ -40,7 +40,7 @@ func run(m *testing.M) (int, error) {
 	if err != nil {
 		return 1, err
 	}
-	for _, name := range []string{"treenail", "ostree"} {
+	for _, name := range []string{"treenail", "ostree", "rofiles-fuse"} {
 		if err := os.Symlink(path, filepath.Join(bin, name)); err != nil && !os.IsExist(err) {
 			return 1, err
 		}

@@ -94,7 +94,11 @@ func TestOptions(t *testing.T) {
 		{"do x -- -l -- y", options{args: []string{"x", "-l", "--", "y"}}},
 		{"--name=a do x", options{name: "a", args: []string{"x"}}},
 		{"-v do x", options{verbose: true, args: []string{"x"}}},
+		{"do -nl a x", options{long: true, name: "a", args: []string{"x"}}},
+		{"do -n =a -", options{name: "=a", args: []string{"-"}}},
+		{"-- do x", options{args: []string{"x"}}},
 		{"many one x", options{args: []string{"x"}}},
+		{"-v many -v one x", options{verbose: true, args: []string{"x"}}},
 	} {
 		t.Run(c.args, func(t *testing.T) {
 			var o options
@@ -128,6 +132,15 @@ func TestErrors(t *testing.T) {
 		{"do --lon x", "error: Unknown option --lon", false},
 		{"do -lz x", "error: Unknown option -lz", false},
 		{"do -n", "error: Missing argument for -n", false},
+		{"do -na x", "error: Unknown option -na", false},
+		{"do -l=1 x", "error: Unknown option -l=1", false},
+		{"do -nn a b", "error: Error parsing option -n", false},
+		{"do --help=x", "error: Unknown option --help=x", false},
+		{"do --number=0b1 x", "error: Cannot parse integer value “0b1” for --number", false},
+		{"do --number=1_0 x", "error: Cannot parse integer value “1_0” for --number", false},
+		{"--name x do", "error: Unknown option --name", true},
+		{"many --nope one", "error: Unknown option --nope", false},
+		{"-", "error: No command specified", true},
 		{"do --name", "error: Missing argument for --name", false},
 		{"do --number=five x", "error: Cannot parse integer value “five” for --number", false},
 		{"do --number= x", "error: Cannot parse integer value “” for --number", false},

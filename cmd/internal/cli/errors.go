@@ -9,7 +9,6 @@ import (
 	"strings"
 	"syscall"
 
-	"github.com/spf13/pflag"
 	"golang.org/x/term"
 )
 
@@ -87,58 +86,4 @@ func Message(err error) string {
 func isTerminal(w io.Writer) bool {
 	f, ok := w.(*os.File)
 	return ok && term.IsTerminal(int(f.Fd()))
-}
-
-// optionError gives pflag's errors the words of GOption. args is the command
-// line as it was given, in which a misspelt option is looked up with its value.
-func optionError(err error, args []string) error {
-	var unknown *pflag.NotExistError
-	var bare *pflag.ValueRequiredError
-	var bad *pflag.InvalidValueError
-	switch {
-	case errors.Is(err, pflag.ErrHelp):
-		return pflag.ErrHelp
-	case errors.As(err, &unknown):
-		return fmt.Errorf("Unknown option %s", asWritten(unknown.GetSpecifiedName(), unknown.GetSpecifiedShortnames(), args))
-	case errors.As(err, &bare):
-		return fmt.Errorf("Missing argument for %s", dashed(bare.GetFlag(), bare.GetSpecifiedShortnames() != ""))
-	case errors.As(err, &bad):
-		return valueError(bad)
-	}
-	return fmt.Errorf("Unknown option %s", strings.TrimPrefix(err.Error(), "bad flag syntax: "))
-}
-
-func valueError(err *pflag.InvalidValueError) error {
-	var number *integerError
-	if errors.As(err, &number) {
-		return fmt.Errorf(number.format, err.GetValue(), dashed(err.GetFlag(), false))
-	}
-	var truth *truthError
-	if errors.As(err, &truth) {
-		return truth
-	}
-	if errors.Is(err, errRefused) {
-		return fmt.Errorf("option --%s: %w", err.GetFlag().Name, errRefused)
-	}
-	return fmt.Errorf("--%s: %w", err.GetFlag().Name, errors.Unwrap(err))
-}
-
-func dashed(f *pflag.Flag, short bool) string {
-	if short {
-		return "-" + f.Shorthand
-	}
-	return "--" + f.Name
-}
-
-// asWritten finds the argument that holds the option, so that the message
-// shows --name=value or a whole bundle like -xz.
-func asWritten(name, shorts string, args []string) string {
-	for _, arg := range args {
-		short := shorts != "" && strings.HasPrefix(arg, "-") && !strings.HasPrefix(arg, "--") && strings.HasSuffix(arg, shorts)
-		long := shorts == "" && (arg == "--"+name || strings.HasPrefix(arg, "--"+name+"="))
-		if short || long {
-			return arg
-		}
-	}
-	return "--" + name
 }

@@ -22,7 +22,7 @@ type Extension struct {
 // commands: for each of p.Extensions, NAME-VERB in one of p.ExtensionDirs, then in
 // $PATH. The answer is nil when there is none.
 func (p *Program) Extension(args []string) *Extension {
-	i := slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") })
+	i := firstWord(args)
 	if i < 0 || p.knows(args[i]) || strings.ContainsRune(args[i], '/') {
 		return nil
 	}
@@ -42,10 +42,10 @@ func (p *Program) Extension(args []string) *Extension {
 }
 
 func (p *Program) knows(verb string) bool {
-	return verb == "help" || slices.ContainsFunc(p.Commands, func(c *Command) bool {
-		return c.Name == verb || slices.Contains(c.Aliases, verb)
-	})
+	return verb == "help" || slices.ContainsFunc(p.Commands, func(c *Command) bool { return c.is(verb) })
 }
+
+func (c *Command) is(verb string) bool { return c.Name == verb || slices.Contains(c.Aliases, verb) }
 
 func isExecutable(path string) bool {
 	info, err := os.Stat(path)

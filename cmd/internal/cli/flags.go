@@ -30,6 +30,20 @@ func (f *Flags) String(p *string, name, short, arg, usage string) {
 	f.add(&stringValue{p: p, argName: argName(arg)}, name, short, usage)
 }
 
+// Given makes *p true when the option of this name, declared by String, is there at
+// all: where that decides what is done an empty value is one, too.
+func (f *Flags) Given(p *bool, name string) {
+	f.set.Lookup(name).Value.(*stringValue).given = p
+}
+
+// NotEmpty makes an empty value of these options, declared by String, an error: a
+// script whose variable has no value means something else than not to give them.
+func (f *Flags) NotEmpty(names ...string) {
+	for _, name := range names {
+		f.set.Lookup(name).Value.(*stringValue).notEmpty = true
+	}
+}
+
 // Strings declares an option that may be repeated.
 func (f *Flags) Strings(p *[]string, name, short, arg, usage string) {
 	f.add(&stringsValue{p: p, argName: argName(arg)}, name, short, usage)
@@ -54,6 +68,14 @@ func (f *Flags) Choice(p *string, name, short, arg string, choices []string, usa
 
 // Hide keeps an option out of the help.
 func (f *Flags) Hide(name string) { f.set.Lookup(name).Hidden = true }
+
+// Exclude makes it an error to give an option together with one of the others.
+func (f *Flags) Exclude(name string, others ...string) {
+	f.set.Lookup(name).Annotations = map[string][]string{excludes: others}
+}
+
+// excludes is the annotation of an option that holds what Exclude says of it.
+const excludes = "excludes"
 
 // Unsupported declares options of the C ostree that this program knows and
 // refuses with a clear error. A name that ends in "=" takes a value; "P/name"
@@ -95,12 +117,24 @@ func (v *boolValue) String() string   { return strconv.FormatBool(v != nil && bo
 func (v *boolValue) Type() string     { return "bool" } // cobra asks for some by this type
 
 type stringValue struct {
-	p *string
+	p        *string
+	given    *bool // see Flags.Given
+	notEmpty bool
 	argName
 }
 
-func (v *stringValue) Set(s string) error { *v.p = s; return nil }
-func (v *stringValue) String() string     { return "" }
+func (v *stringValue) String() string { return "" }
+
+func (v *stringValue) Set(s string) error {
+	if s == "" && v.notEmpty {
+		return errors.New("the value is empty")
+	}
+	*v.p = s
+	if v.given != nil {
+		*v.given = true
+	}
+	return nil
+}
 
 type stringsValue struct {
 	p *[]string
@@ -118,7 +152,7 @@ type intValue struct {
 func (v *intValue) String() string { return "" }
 
 func (v *intValue) Set(s string) error {
-	n, err := strconv.ParseInt(s, 0, 32)
+	n, err := parseInt(s)
 	switch {
 	case errors.Is(err, strconv.ErrRange):
 		return &integerError{format: "Integer value “%s” for %s out of range"}
@@ -127,6 +161,15 @@ func (v *intValue) Set(s string) error {
 	}
 	*v.p = int(n)
 	return nil
+}
+
+// parseInt reads what strtol does, which knows fewer forms of numbers than Go.
+func parseInt(s string) (int64, error) {
+	s = strings.TrimLeft(s, " \t\n\v\f\r")
+	if strings.ContainsAny(s, "_oO") || strings.ContainsAny(s, "bB") && !strings.ContainsAny(s, "xX") {
+		return 0, strconv.ErrSyntax
+	}
+	return strconv.ParseInt(s, 0, 32)
 }
 
 // integerError says why a value is no integer; its format takes the value and

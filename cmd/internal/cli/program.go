@@ -38,7 +38,7 @@ type Streams struct {
 func (p *Program) Run(ctx context.Context, args []string, s Streams) int {
 	out := bufio.NewWriterSize(s.Stdout, 64<<10)
 	env := &Env{Program: p.Name, Stdin: s.Stdin, Stdout: out, Stderr: s.Stderr, out: out}
-	r := &runner{program: p, env: env, args: p.verbFirst(args)}
+	r := &runner{program: p, env: env, args: verbFirst(p.Commands, args)}
 	cmd, err := r.tree().ExecuteContextC(ctx)
 	err = cause(ctx, err)
 	if flushErr := out.Flush(); err == nil {
@@ -52,14 +52,22 @@ func (p *Program) Run(ctx context.Context, args []string, s Streams) int {
 
 // verbFirst moves the command before the options that precede it, so that they
 // are read as the command's own: as for the C ostree, the command is the first
-// word that is no option.
-func (p *Program) verbFirst(args []string) []string {
-	isWord := func(arg string) bool { return !strings.HasPrefix(arg, "-") }
-	i := slices.IndexFunc(args, isWord)
-	if i <= 0 || !slices.ContainsFunc(p.Commands, func(c *Command) bool { return c.Name == args[i] }) {
+// word that is no option, even one that would be the value of the option before.
+func verbFirst(commands []*Command, args []string) []string {
+	i := firstWord(args)
+	if i < 0 {
 		return args
 	}
-	return slices.Concat(args[i:i+1], args[:i], args[i+1:])
+	verb, rest := args[i], slices.Concat(args[:i], args[i+1:])
+	if j := slices.IndexFunc(commands, func(c *Command) bool { return c.is(verb) }); j >= 0 && len(commands[j].Commands) > 0 {
+		rest = verbFirst(commands[j].Commands, rest)
+	}
+	return append([]string{verb}, rest...)
+}
+
+// firstWord is the index of the first argument that is no option, -1 for none.
+func firstWord(args []string) int {
+	return slices.IndexFunc(args, func(arg string) bool { return !strings.HasPrefix(arg, "-") })
 }
 
 // runner is one run of a program: it knows the command line as given.
@@ -67,6 +75,12 @@ type runner struct {
 	program *Program
 	env     *Env
 	args    []string
+}
+
+// completing reports whether a shell asks what the command line may go on with.
+// Then cobra reads the options, to see where in them it stands.
+func (r *runner) completing() bool {
+	return len(r.args) > 0 && (r.args[0] == cobra.ShellCompRequestCmd || r.args[0] == cobra.ShellCompNoDescRequestCmd)
 }
 
 // commonOptions are the options every command has.
@@ -92,7 +106,7 @@ func (r *runner) report(cmd *cobra.Command, err error) {
 func (r *runner) tree() *cobra.Command {
 	root := r.group(&Command{Name: r.program.Name, Summary: r.program.Summary, NoRepo: true, Commands: r.program.Commands}, nil)
 	r.env.root = root
-	root.SetArgs(r.args)
+	root.SetArgs(append([]string{}, r.args...)) // for nil it would take os.Args
 	root.SetIn(r.env.Stdin)
 	root.SetOut(r.env.Stdout)
 	root.SetErr(r.env.Stderr)
@@ -107,7 +121,8 @@ func (r *runner) node(c *Command) *cobra.Command {
 		Use: c.Name, Aliases: c.Aliases, Short: c.Summary, Long: c.Details, Hidden: c.Hidden, GroupID: c.Group,
 		Args:          cobra.ArbitraryArgs,
 		SilenceErrors: true, SilenceUsage: true, DisableFlagsInUseLine: true,
-		Annotations: map[string]string{"args": c.Args},
+		DisableFlagParsing: !r.completing(), // see parse
+		Annotations:        map[string]string{"args": c.Args},
 	}
 	cmd.SetHelpFunc(func(cmd *cobra.Command, _ []string) {
 		r.help(r.env.Stdout, cmd)
@@ -142,11 +157,17 @@ func (r *runner) options(cmd *cobra.Command, c *Command) *commonOptions {
 func (r *runner) leaf(c *Command) *cobra.Command {
 	cmd := r.node(c)
 	o := r.options(cmd, c)
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error { return optionError(err, r.args) })
 	cmd.RunE = func(cmd *cobra.Command, args []string) error {
+		args, err := parse(cmd.Flags(), args)
+		if err != nil {
+			return err
+		}
 		if o.version {
 			r.program.Version(r.env.Stdout)
 			return nil
+		}
+		if err := excluded(cmd.Flags()); err != nil {
+			return err
 		}
 		return c.Run(cmd.Context(), r.env, args)
 	}
@@ -165,12 +186,6 @@ func (r *runner) group(c *Command, parent *cobra.Command) *cobra.Command {
 		cmd.Annotations["args"] = "COMMAND"
 	}
 	o := r.options(cmd, c)
-	cmd.SetFlagErrorFunc(func(_ *cobra.Command, err error) error {
-		if err = optionError(err, r.args); err == pflag.ErrHelp {
-			return err
-		}
-		return topUsagef("%s", err)
-	})
 	cmd.RunE = func(cmd *cobra.Command, args []string) error { return r.runGroup(cmd, parent == nil, o, args) }
 	if parent == nil {
 		for _, g := range r.program.Groups {
@@ -189,7 +204,12 @@ func (r *runner) group(c *Command, parent *cobra.Command) *cobra.Command {
 
 // runGroup runs when no verb of the group was recognised.
 func (r *runner) runGroup(cmd *cobra.Command, top bool, o *commonOptions, args []string) error {
-	if o.version {
+	switch _, err := parse(cmd.Flags(), args); {
+	case err == pflag.ErrHelp:
+		return err
+	case err != nil:
+		return topUsagef("%s", err)
+	case o.version:
 		r.program.Version(r.env.Stdout)
 		return nil
 	}
@@ -197,10 +217,11 @@ func (r *runner) runGroup(cmd *cobra.Command, top bool, o *commonOptions, args [
 	if !top {
 		kind = fmt.Sprintf("%q subcommand", cmd.Name())
 	}
-	if len(args) == 0 {
+	i := firstWord(args)
+	if i < 0 {
 		return topUsagef("No %s specified", kind)
 	}
-	return topUsagef("Unknown %s '%s'", kind, args[0])
+	return topUsagef("Unknown %s '%s'", kind, args[i])
 }
 
 // helpCommand answers "help VERB…" as VERB --help does.

@@ -14,7 +14,7 @@ import (
 
 func catCommand() *cli.Command {
 	return &cli.Command{
-		Name: "cat", Args: "COMMIT PATH…", Group: GroupCommits,
+		Name: "cat", Args: "COMMIT PATH...", Group: GroupCommits,
 		Summary:  "Write the contents of files in a commit",
 		Run:      runCat,
 		Complete: completeRefs,

@@ -62,6 +62,7 @@ func (o *checkoutOptions) flags(f *cli.Flags) {
 	f.Bool(&o.forceCopy, "force-copy", "C", "Never link files into the repository; blocks may be shared")
 	f.Bool(&o.bareUserDirs, "bareuseronly-dirs", "M", "Mask the modes of directories with 0775")
 	f.String(&o.skipList, "skip-list", "", "FILE", "File of paths to leave out; those of directories end in a slash")
+	f.NotEmpty("from-file", "skip-list")
 	f.Bool(&o.composefs, "composefs", "", "Write a composefs image to the file DESTINATION instead")
 	f.Bool(&o.composefsNoVerity, "composefs-noverity", "", "Write one without the fs-verity digests of the files")
 	f.String(&o.selinuxPolicy, "selinux-policy", "", "PATH", "Set SELinux labels by the policy of the system at PATH; implies --force-copy")

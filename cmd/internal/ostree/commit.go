@@ -45,6 +45,7 @@ type commitOptions struct {
 	sizes, composefs                bool
 	fsync, disableFsync             bool
 	timestamp                       string
+	timed                           bool
 	selinux                         selinuxFlags
 	sign                            signFlags
 	gpg                             gpg.Signer
@@ -87,6 +88,8 @@ func (o *commitOptions) flags(f *cli.Flags) {
 	f.Hide("disable-fsync")
 	f.Truth(&o.fsync, "fsync", "", "POLICY", "Whether to wait until the commit is on disk: true (default) or false")
 	f.String(&o.timestamp, "timestamp", "", "TIMESTAMP", "The commit's time: @SECONDS, a date, or words like \"2 days ago\"")
+	f.Given(&o.timed, "timestamp")
+	f.NotEmpty("parent", "body-file", "statoverride", "skip-list")
 	o.sign.flags(f, true)
 	gpgFlags(f, &o.gpg)
 	o.selinux.flags(f)

@@ -125,7 +125,7 @@ func checkText(texts ...string) error {
 func (c *committer) setTime() error {
 	epoch, given := os.LookupEnv("SOURCE_DATE_EPOCH")
 	switch {
-	case c.timestamp != "":
+	case c.timed:
 		t, err := parseDate(c.timestamp, time.Now())
 		if err != nil {
 			return err

@@ -112,11 +112,11 @@ type jsonCommit struct {
 	Metadata        map[string]string `json:"metadata"`
 }
 
-func commitJSON(c object.Checksum, commit *object.Commit) jsonCommit {
+func commitJSON(c object.Checksum, commit *object.Commit, d dump) jsonCommit {
 	j := jsonCommit{
 		Commit: c, ContentChecksum: commit.ContentChecksum(), Timestamp: commit.Timestamp,
 		Version: metadataString(commit, "version"), Subject: commit.Subject, Body: commit.Body,
-		Tree: commit.Tree, Meta: commit.Meta, Metadata: metadataJSON(commit.Metadata),
+		Tree: commit.Tree, Meta: commit.Meta, Metadata: metadataJSON(commit.Metadata, d),
 	}
 	if t := time.Unix(int64(commit.Timestamp), 0).UTC(); t.Year() >= 1 && t.Year() <= 9999 {
 		j.Date = t.Format(time.RFC3339)
@@ -128,11 +128,11 @@ func commitJSON(c object.Checksum, commit *object.Commit) jsonCommit {
 }
 
 // metadataJSON writes each value of an a{sv} as GVariant text.
-func metadataJSON(dict gvariant.Value) map[string]string {
+func metadataJSON(dict gvariant.Value, d dump) map[string]string {
 	m := map[string]string{}
 	for i := range dict.Len() {
 		entry := dict.At(i)
-		m[entry.At(0).Str()] = dump{}.text(entry.At(1).Variant())
+		m[entry.At(0).Str()] = d.text(entry.At(1).Variant())
 	}
 	return m
 }

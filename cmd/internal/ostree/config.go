@@ -44,6 +44,9 @@ func (o *configOptions) run(_ context.Context, env *cli.Env, args []string) erro
 	if len(args) == 0 {
 		return cli.Usagef("OPERATION must be specified")
 	}
+	if o.json && args[0] != "get" {
+		return fmt.Errorf("--json goes with get only, not with %s", args[0])
+	}
 	switch operation, args := args[0], args[1:]; operation {
 	case "get":
 		return o.get(env, repo.Config(), args)

@@ -11,15 +11,19 @@ import (
 // parseDate reads a point in time as GNU date does: seconds since 1970 after
 // an @, or a sequence, in any order, of a date (2024-01-02, 1/2/2024, 2 Jan
 // 2024, Jan 2, 2024, 20240102), a time (03:04, 03:04:05.5, 3pm, 0304, an ISO
-// date's T03:04), a zone (+0100, +01:00, UTC, EST), a day of the week, and
-// distances (2 days ago, +1 month, yesterday, last week).
+// date's T03:04), a zone (+0100 after a time, UTC, EST, UTC+1, a letter), a day of
+// the week, and distances (2 days ago, +1 month, yesterday, last week). A rule
+// TZ="Europe/Berlin" may stand before it, and what is in parentheses says nothing.
 //
 // What is not given is taken from now: the date, and the time of day when only
 // distances are given. A date alone means its midnight. Without a zone the
 // local one counts.
 func parseDate(text string, now time.Time) (time.Time, error) {
 	p := &dateParser{now: now}
-	err := p.lex(strings.ToLower(text))
+	rest, err := p.rule(text)
+	if err == nil {
+		err = p.lex(strings.ToLower(rest))
+	}
 	for err == nil && len(p.tokens) > 0 {
 		err = p.item()
 	}
@@ -53,6 +57,7 @@ type dateParser struct {
 	clock       *[3]int // hour, minute, second
 	zone        *int    // minutes east
 	yearMissing bool    // date has the current year, another may follow
+	afterClock  bool    // the last item was a time that a zone may follow
 	weekday     int
 	nth         int
 	weekdays    bool
@@ -60,8 +65,31 @@ type dateParser struct {
 	distances   bool
 }
 
-// maxDigits bounds a number, so that sums of what it counts do not overflow.
-const maxDigits = 12
+// maxDigits bounds a number, so that sums of what it counts do not overflow. One
+// with more is tooBig for anything but decimals.
+const (
+	maxDigits = 12
+	tooBig    = -1
+)
+
+// rule takes the local zone from TZ="NAME" at the beginning of text, and returns
+// what follows.
+func (p *dateParser) rule(text string) (string, error) {
+	quoted, found := strings.CutPrefix(strings.TrimLeft(text, " \t\n"), `TZ="`)
+	if !found {
+		return text, nil
+	}
+	name, rest, closed := strings.Cut(quoted, `"`)
+	if name == "UTC0" {
+		name = "UTC"
+	}
+	location, err := time.LoadLocation(name)
+	if err != nil || !closed {
+		return "", errDate
+	}
+	p.now = p.now.In(location)
+	return rest, nil
+}
 
 // lex splits text into tokens.
 func (p *dateParser) lex(text string) error {
@@ -73,27 +101,57 @@ func (p *dateParser) lex(text string) error {
 			spaced = true
 			text = text[1:]
 			continue
+		case c == '(':
+			spaced = true
+			text = text[comment(text):]
+			continue
 		case isDigit(c):
 			n = spanOf(text, isDigit)
 		case isLetter(c):
-			n = spanOf(text, isLetter)
+			n = spanOf(text, isInWord)
 		}
-		t := dateToken{text: text[:n], spaced: spaced}
-		if isDigit(text[0]) {
-			number, err := strconv.Atoi(t.text)
-			if err != nil || n > maxDigits {
-				return errDate
-			}
-			t.number, t.digits = number, n
-		}
-		p.tokens = append(p.tokens, t)
+		p.tokens = append(p.tokens, newToken(text[:n], spaced))
 		text, spaced = text[n:], false
 	}
 	return nil
 }
 
+// newToken makes a token of a word, which is found without its periods ("a.m."), a
+// number, or a character.
+func newToken(text string, spaced bool) dateToken {
+	t := dateToken{text: text, spaced: spaced}
+	switch {
+	case isDigit(text[0]):
+		t.digits, t.number = len(text), tooBig
+		if len(text) <= maxDigits {
+			t.number, _ = strconv.Atoi(text)
+		}
+	case isLetter(text[0]):
+		t.text = strings.ReplaceAll(text, ".", "")
+	}
+	return t
+}
+
+// comment is how long the parentheses are that text begins with; they may nest, and
+// stay open.
+func comment(text string) int {
+	depth := 0
+	for i := range len(text) {
+		switch text[i] {
+		case '(':
+			depth++
+		case ')':
+			if depth--; depth == 0 {
+				return i + 1
+			}
+		}
+	}
+	return len(text)
+}
+
 func isDigit(c byte) bool  { return '0' <= c && c <= '9' }
 func isLetter(c byte) bool { return 'a' <= c && c <= 'z' }
+func isInWord(c byte) bool { return isLetter(c) || c == '.' }
 
 func spanOf(s string, in func(byte) bool) int {
 	n := 0
@@ -124,15 +182,15 @@ func (p *dateParser) take(text string) bool {
 
 // item reads the next item.
 func (p *dateParser) item() error {
-	t := p.peek(0)
+	t, afterClock := p.peek(0), p.afterClock
+	p.afterClock = false
 	switch {
+	case t.number == tooBig:
+		return errDate
 	case t.text == "@":
 		return p.epochSeconds()
-	case t.text == ",":
-		p.skip(1)
-		return nil
 	case t.text == "+" || t.text == "-":
-		return p.signed()
+		return p.signed(afterClock)
 	case t.digits > 0:
 		return p.numeric()
 	case isLetter((t.text + "-")[0]):
@@ -151,7 +209,7 @@ func (p *dateParser) epochSeconds() error {
 		p.take("+")
 	}
 	t := p.peek(0)
-	if t.digits == 0 {
+	if t.digits == 0 || t.number == tooBig {
 		return errDate
 	}
 	p.skip(1)
@@ -171,31 +229,37 @@ func (p *dateParser) fraction() {
 	}
 }
 
-// signed reads +N UNIT or -N UNIT, or a zone after a time: +HHMM, +HH:MM, +H.
-func (p *dateParser) signed() error {
+// signed reads +N UNIT or -N UNIT, or right after a time a zone: +HHMM, +HH:MM, +H.
+// A sign before anything else says nothing.
+func (p *dateParser) signed(afterClock bool) error {
 	sign := 1
 	if p.peek(0).text == "-" {
 		sign = -1
 	}
 	p.skip(1)
 	t := p.peek(0)
-	if t.digits == 0 {
+	switch unit, ok := unitOf(p.peek(1).text); {
+	case t.digits == 0:
+		return nil
+	case t.number == tooBig:
 		return errDate
-	}
-	if unit, ok := unitOf(p.peek(1).text); ok {
+	case afterClock:
+		p.skip(1)
+		minutes, err := p.offset(sign, t)
+		if err != nil {
+			return err
+		}
+		return p.setZone(minutes)
+	case ok:
 		p.skip(2)
 		p.addDistance(unit, sign*t.number)
 		return nil
 	}
-	if p.clock == nil {
-		return errDate
-	}
-	p.skip(1)
-	return p.offset(sign, t)
+	return errDate
 }
 
-// offset reads the rest of a zone whose first number is t.
-func (p *dateParser) offset(sign int, t dateToken) error {
+// offset reads the rest of a zone whose first number is t, as minutes.
+func (p *dateParser) offset(sign int, t dateToken) (int, error) {
 	hours, minutes := t.number, 0
 	switch {
 	case p.peek(0).text == ":" && p.peek(1).digits > 0:
@@ -205,9 +269,9 @@ func (p *dateParser) offset(sign int, t dateToken) error {
 		hours, minutes = t.number/100, t.number%100
 	}
 	if hours > 24 || minutes > 59 {
-		return errDate
+		return 0, errDate
 	}
-	return p.setZone(sign * (hours*60 + minutes))
+	return sign * (hours*60 + minutes), nil
 }
 
 func (p *dateParser) setZone(minutes int) error {

@@ -16,6 +16,10 @@ func (p *dateParser) numeric() error {
 		return p.setClock12(t.number, 0, 0)
 	case nameIndex(dateMonths, next.text) >= 0:
 		p.skip(2)
+		if after.digits > 0 {
+			p.skip(1)
+			return p.setDate(fullYear(after), nameIndex(dateMonths, next.text)+1, t.number)
+		}
 		return p.monthDay(next, t)
 	case nameIndex(dateDays, next.text) >= 0:
 		p.skip(2)
@@ -39,6 +43,7 @@ func (p *dateParser) clockTime() error {
 		p.skip(2)
 		p.fraction()
 	}
+	p.afterClock = true
 	return p.setClock12(hour, minute, second)
 }
 
@@ -88,8 +93,8 @@ func (p *dateParser) dashDate() error {
 	if month.digits == 0 {
 		return errDate
 	}
-	if p.peek(0).text == "t" && p.peek(1).digits > 0 {
-		p.skip(1)
+	if p.take("t") && p.peek(0).digits == 0 {
+		return errDate
 	}
 	return p.setDate(fullYear(first), month.number, last.number)
 }
@@ -120,6 +125,7 @@ func (p *dateParser) bareNumber(t dateToken) error {
 	case t.digits > 2:
 		return p.setClock(t.number/100, t.number%100, 0)
 	}
+	p.afterClock = true
 	return p.setClock(t.number, 0, 0)
 }
 
@@ -155,9 +161,29 @@ func (p *dateParser) word() error {
 		return p.monthDay(t, next)
 	}
 	if minutes, ok := dateZones[t.text]; ok {
-		return p.setZone(minutes)
+		return p.zoneShift(minutes)
+	}
+	if len(t.text) == 1 && t.text != "j" {
+		return p.setZone(letterZone(t.text[0]))
 	}
 	return p.setWeekday(t.text, 0)
+}
+
+// zoneShift reads what changes a zone by name: "DST", or an offset.
+func (p *dateParser) zoneShift(minutes int) error {
+	sign, t := p.peek(0).text, p.peek(1)
+	if p.take("dst") {
+		return p.setZone(minutes + 60)
+	}
+	if _, unit := unitOf(p.peek(2).text); (sign == "+" || sign == "-") && t.digits > 0 && !unit {
+		p.skip(2)
+		shift, err := p.offset(map[string]int{"+": 1, "-": -1}[sign], t)
+		if err != nil {
+			return err
+		}
+		minutes += shift
+	}
+	return p.setZone(minutes)
 }
 
 // ordinal reads the unit or weekday that "last", "next" and so on count.

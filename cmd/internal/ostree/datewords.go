@@ -43,6 +43,20 @@ var dateZones = map[string]int{
 	"mst": -420, "mdt": -360, "pst": -480, "pdt": -420, "akst": -540, "akdt": -480, "hst": -600,
 }
 
+// letterZone is a zone by its military letter, with the sign that GNU date gave them
+// until 2019 and libostree's copy still does: A is an hour west. J is none.
+func letterZone(letter byte) int {
+	switch {
+	case letter < 'j':
+		return -60 * int(letter-'a'+1)
+	case letter < 'n':
+		return -60 * int(letter-'a')
+	case letter < 'z':
+		return 60 * int(letter-'n'+1)
+	}
+	return 0
+}
+
 // span is a length of time by the calendar and by the clock.
 type span struct{ years, months, days, seconds int }
 

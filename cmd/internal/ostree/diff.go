@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"syscall"
+	"unicode/utf8"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/ostreerepo"
@@ -126,8 +127,8 @@ func (o *diffOptions) diff(ctx context.Context, env *cli.Env, repo *ostreerepo.R
 		found[c.Kind] = append(found[c.Kind], c)
 	}
 	if o.json {
-		out.Changes = changesJSON(found)
-		return nil
+		out.Changes, err = changesJSON(found)
+		return err
 	}
 	return writeChanges(env.Stdout, found)
 }
@@ -149,14 +150,17 @@ func writeChanges(w io.Writer, found map[diff.Kind][]diff.Change) error {
 	return nil
 }
 
-func changesJSON(found map[diff.Kind][]diff.Change) *[]jsonChange {
+func changesJSON(found map[diff.Kind][]diff.Change) (*[]jsonChange, error) {
 	changes := []jsonChange{}
 	for _, k := range kinds {
 		for _, c := range found[k.kind] {
+			if !utf8.ValidString(c.Path) { // names of a directory may have any bytes
+				return nil, fmt.Errorf("JSON cannot hold the name %q", c.Path)
+			}
 			changes = append(changes, jsonChange{k.word, c.Path, c.Dir})
 		}
 	}
-	return &changes
+	return &changes, nil
 }
 
 // options are the library's; a negative owner is none.

@@ -71,7 +71,14 @@ func TestFsckHarm(t *testing.T) {
 	for _, mode := range []string{"archive", "bare", "bare-user"} {
 		for what, path := range victims(t, mode) {
 			for how, do := range harm {
+				modes := how == "mode" || how == "owner" || how == "xattr"
+				if modes && !strings.Contains(path, ".file") {
+					continue // of no meaning for metadata
+				}
 				for _, args := range []string{"", "-a", "--delete -q"} {
+					if args == "-a" && how != "flipped" {
+						continue
+					}
 					want := fsckHarmed(t, theirs, path, do, args)
 					got := fsckHarmed(t, ours, path, do, args)
 					if diff := cmp.Diff(want, got); diff != "" {
@@ -168,4 +175,30 @@ func TestFsckRev(t *testing.T) {
 	if o := ours(t, "", "fsck", "--repo=repo", "nosuch"); o.Error != "error: Refspec 'nosuch' not found" {
 		t.Error(o)
 	}
+}
+
+// TestFsckRefs is about refs of remotes and collections, and what their commits are
+// bound to.
+func TestFsckRefs(t *testing.T) {
+	newRepo(t, "archive")
+	tree := makeTree(t, map[string]string{"a": "a"})
+	c := must(t, "commit", "--repo=repo", "-b", "x", "--no-bindings", tree)
+	must(t, "remote", "add", "--repo=repo", "o", "http://x", "--collection-id=org.example.Os")
+	must(t, "refs", "--repo=repo", "--create=o:x", c)
+	must(t, "refs", "--repo=repo", "--delete", "x")
+	both := func(args ...string) {
+		t.Helper()
+		for _, args := range [][]string{args, append(args, "--verify-bindings"), append(args, "--verify-back-refs")} {
+			same(t, append([]string{"fsck", "--repo=repo", "-q"}, args...)...)
+		}
+	}
+	both() // refs of a remote's collection need no bindings
+	must(t, "refs", "--repo=repo", "-c", "--create=org.example.Other:y", c)
+	both()
+	if err := os.Remove("repo/objects/" + c[:2] + "/" + c[2:] + ".commit"); err != nil {
+		t.Fatal(err)
+	}
+	both()
+	must(t, "refs", "--repo=repo", "--delete", "o:x")
+	both()
 }

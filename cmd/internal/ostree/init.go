@@ -16,6 +16,7 @@ func initCommand() *cli.Command {
 		Flags: func(f *cli.Flags) {
 			f.String(&o.mode, "mode", "", "MODE", "How objects are stored: bare (default), bare-user, bare-user-only, archive or bare-split-xattrs")
 			f.String(&o.collection, "collection-id", "", "COLLECTION-ID", "Name of the collection that the repository's refs belong to, such as org.example.Os")
+			f.NotEmpty("collection-id")
 		},
 		Run: o.run,
 	}

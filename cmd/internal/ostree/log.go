@@ -17,6 +17,7 @@ func logCommand() *cli.Command {
 		Flags: func(f *cli.Flags) {
 			f.Bool(&o.raw, "raw", "", "Show the commits as GVariant text")
 			f.Bool(&o.json, "json", "", "Write a JSON array of commits")
+			f.Exclude("json", "raw")
 		},
 		Run:      o.run,
 		Complete: completeRefs,
@@ -57,7 +58,7 @@ func (o *logOptions) textHistory(ctx context.Context, env *cli.Env, repo *ostree
 func jsonHistory(ctx context.Context, env *cli.Env, repo *ostreerepo.Repo, at object.Checksum) error {
 	commits := []jsonCommit{}
 	_, err := history(ctx, repo, at, func(c object.Checksum, commit *object.Commit) error {
-		commits = append(commits, commitJSON(c, commit))
+		commits = append(commits, commitJSON(c, commit, dump{}))
 		return nil
 	})
 	if err != nil {

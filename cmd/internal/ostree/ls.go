@@ -14,7 +14,7 @@ import (
 func lsCommand() *cli.Command {
 	var o lsOptions
 	return &cli.Command{
-		Name: "ls", Args: "COMMIT [PATH…]", Group: GroupCommits,
+		Name: "ls", Args: "COMMIT [PATH...]", Group: GroupCommits,
 		Summary: "List files in a commit",
 		Flags: func(f *cli.Flags) {
 			f.Bool(&o.dirOnly, "dironly", "d", "List a directory itself, not what is in it")
@@ -23,6 +23,7 @@ func lsCommand() *cli.Command {
 			f.Bool(&o.xattrs, "xattrs", "X", "Print extended attributes")
 			f.Bool(&o.nul, "nul-filenames-only", "", "Print only paths, each ended by a NUL byte")
 			f.Bool(&o.json, "json", "", "Write a JSON array of entries")
+			f.Exclude("json", "nul-filenames-only")
 		},
 		Run:      o.run,
 		Complete: completeRefs,
@@ -216,6 +217,3 @@ func join(dir, name string) string {
 	}
 	return path
 }
-
-// absolute is a path in a tree as messages name it.
-func absolute(path string) string { return join("/", path) }

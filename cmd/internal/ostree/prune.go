@@ -39,6 +39,7 @@ func (o *pruneOptions) flags(f *cli.Flags) {
 	f.Bool(&o.RefsOnly, "refs-only", "", "Keep only what refs lead to")
 	f.Int(&o.Depth, "depth", "", "DEPTH", "Keep only DEPTH parents of each commit (default: -1, all)")
 	f.String(&o.deleteCommit, "delete-commit", "", "COMMIT", "Delete this commit first")
+	f.NotEmpty("delete-commit")
 	f.String(&o.younger, "keep-younger-than", "", "DATE", "Delete commits from before this date, except those of refs")
 	f.Bool(&o.deltasOnly, "static-deltas-only", "", "With --delete-commit, delete only the static deltas to it")
 	f.Strings(&o.branchDepths, "retain-branch-depth", "", "BRANCH=DEPTH", "Keep DEPTH parents of this branch")

@@ -120,7 +120,7 @@ func TestPruneMeeting(t *testing.T) {
 		{"--retain-branch-depth=a=7 --depth=0", "8"},
 		{"--refs-only --depth=3", "6"},
 		{"--retain-branch-depth=a=4 --keep-younger-than=@9", "5"},
-		{"--retain-branch-depth=x=0 --retain-branch-depth=a=0 --keep-younger-than=@5", "3"},
+		{"--retain-branch-depth=x=0 --retain-branch-depth=a=0 --keep-younger-than=@5", "4"},
 	} {
 		must(t, append([]string{"prune", "--repo=repo"}, strings.Fields(test.args)...)...)
 		if out := must(t, "prune", "--repo=repo", "--commit-only"); !strings.HasPrefix(out, "Total (commit only) objects: "+test.want+"\n") {
@@ -261,5 +261,28 @@ func TestPruneSplitXattrs(t *testing.T) {
 	must(t, "prune", "--repo=repo", "--refs-only")
 	if left := objectList(t, "repo"); len(left) > 0 {
 		t.Error(left)
+	}
+}
+
+// TestPruneCache: inflated copies of objects go with the objects.
+func TestPruneCache(t *testing.T) {
+	newRepo(t, "archive")
+	must(t, "commit", "--repo=repo", "-b", "x", makeTree(t, map[string]string{"keep": "keep"}))
+	must(t, "commit", "--repo=repo", "-b", "y", makeTree(t, map[string]string{"keep": "keep", "go": "go"}))
+	if o := theirs(t, "", "checkout", "--repo=repo", "-U", "y", "out"); o.Code != 0 {
+		t.Fatal(o)
+	}
+	cached := func() int {
+		out, err := exec.Command("find", "repo/uncompressed-objects-cache", "-type", "f").Output()
+		if err != nil {
+			t.Fatal(err)
+		}
+		return strings.Count(string(out), "\n")
+	}
+	before := cached()
+	must(t, "refs", "--repo=repo", "--delete", "y")
+	must(t, "prune", "--repo=repo", "--refs-only")
+	if after := cached(); before != 2 || after != 1 {
+		t.Errorf("%d, then %d in the cache", before, after)
 	}
 }

@@ -35,6 +35,7 @@ type pullLocalOptions struct {
 func (o *pullLocalOptions) flags(f *cli.Flags) {
 	f.Bool(&o.CommitMetadataOnly, "commit-metadata-only", "", "Copy only the commits, without their trees")
 	f.String(&o.Remote, "remote", "", "REMOTE", "Store the refs as REMOTE:REF")
+	f.NotEmpty("remote")
 	f.Bool(&o.DisableFsync, "disable-fsync", "", "Do not wait until data is on disk")
 	f.Bool(&o.PerObjectFsync, "per-object-fsync", "", "Wait for each object on its own")
 	f.Bool(&o.Untrusted, "untrusted", "", "Verify also objects that are linked or copied as they are")

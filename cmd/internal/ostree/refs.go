@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
@@ -14,7 +15,7 @@ import (
 func refsCommand() *cli.Command {
 	var o refsOptions
 	return &cli.Command{
-		Name: "refs", Args: "[PREFIX…]", Group: GroupRepo,
+		Name: "refs", Args: "[PREFIX...]", Group: GroupRepo,
 		Summary: "List, create or delete refs",
 		Flags: func(f *cli.Flags) {
 			f.Bool(&o.remove, "delete", "", "Delete the refs below PREFIX")
@@ -22,9 +23,11 @@ func refsCommand() *cli.Command {
 			f.Bool(&o.revision, "revision", "r", "Print the commit of each ref")
 			f.Bool(&o.alias, "alias", "A", "With --create make an alias, else list aliases")
 			f.String(&o.create, "create", "", "NEWREF", "Create a ref for the commit that PREFIX names")
+			f.Given(&o.creates, "create")
 			f.Bool(&o.collections, "collections", "c", "List, create or delete refs of collections; PREFIX is a collection ID")
 			f.Bool(&o.force, "force", "", "Let --create replace a ref that exists")
 			f.Bool(&o.json, "json", "", "Write the list as a JSON array")
+			f.Exclude("json", "delete", "create")
 		},
 		Run:      o.run,
 		Complete: completeRefs,
@@ -34,6 +37,7 @@ func refsCommand() *cli.Command {
 type refsOptions struct {
 	remove, list, revision, alias bool
 	collections, force, json      bool
+	creates                       bool
 	create                        string
 }
 
@@ -44,14 +48,19 @@ func (o *refsOptions) run(ctx context.Context, env *cli.Env, args []string) erro
 	}
 	defer repo.Close()
 	switch {
-	case o.create != "" && len(args) > 1:
+	case o.creates && len(args) > 1:
 		return errors.New("You must specify only 1 existing ref when creating a new ref")
-	case o.create != "" && len(args) == 0:
+	case o.creates && len(args) == 0:
 		return errors.New("You must specify a revision when creating a new ref")
 	case o.remove && len(args) == 0:
 		return errors.New("At least one PREFIX is required when deleting refs")
-	case o.create != "":
+	case o.creates:
 		return o.createRef(ctx, repo, args[0])
+	case slices.Contains(args, ""): // would stand for all refs
+		if o.collections {
+			return errors.New("Listing refs: Invalid collection ID ")
+		}
+		return errors.New("Listing refs: Invalid refspec ")
 	case o.remove:
 		return o.deleteRefs(ctx, repo, args)
 	}

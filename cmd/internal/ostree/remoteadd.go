@@ -14,7 +14,7 @@ import (
 func remoteAddCommand() *cli.Command {
 	var o remoteAddOptions
 	return &cli.Command{
-		Name: "add", Args: "NAME [metalink=|mirrorlist=]URL [BRANCH…]",
+		Name: "add", Args: "NAME [metalink=|mirrorlist=]URL [BRANCH...]",
 		Summary: "Add a remote",
 		Flags:   o.flags,
 		Run:     o.run,

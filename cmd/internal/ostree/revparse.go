@@ -12,7 +12,7 @@ import (
 func revParseCommand() *cli.Command {
 	var o revParseOptions
 	return &cli.Command{
-		Name: "rev-parse", Args: "REV…", Group: GroupRepo,
+		Name: "rev-parse", Args: "REV...", Group: GroupRepo,
 		Summary: "Print the commit that a ref or an abbreviated checksum names",
 		Flags: func(f *cli.Flags) {
 			f.Bool(&o.single, "single", "S", "Print the only commit of the repository; an error if there are none or several")

@@ -29,6 +29,7 @@ func showCommand() *cli.Command {
 type showOptions struct {
 	related      bool
 	variantType  string
+	given        struct{ variantType, key, detachedKey bool }
 	listKeys     bool
 	key          string
 	hex          bool
@@ -44,15 +45,20 @@ type showOptions struct {
 func (o *showOptions) flags(f *cli.Flags) {
 	f.Bool(&o.related, "print-related", "", "Show the related commits")
 	f.String(&o.variantType, "print-variant-type", "", "TYPE", "Print OBJECT, here a file's path, as a GVariant of this type")
+	f.Given(&o.given.variantType, "print-variant-type")
 	f.Bool(&o.listKeys, "list-metadata-keys", "", "List the keys of the commit's metadata")
 	f.String(&o.key, "print-metadata-key", "", "KEY", "Print the value of a key of the metadata")
+	f.Given(&o.given.key, "print-metadata-key")
 	f.Bool(&o.hex, "print-hex", "", "Print a value that is a byte array as bare hexadecimal digits")
 	f.Bool(&o.listDetached, "list-detached-metadata-keys", "", "List the keys of the detached metadata")
 	f.String(&o.detachedKey, "print-detached-metadata-key", "", "KEY", "Print the value of a key of the detached metadata")
+	f.Given(&o.given.detachedKey, "print-detached-metadata-key")
 	f.Bool(&o.sizes, "print-sizes", "", "Show what the commit's size metadata adds up to")
 	f.Bool(&o.raw, "raw", "", "Show the object as GVariant text")
 	f.Bool(&o.noByteswap, "no-byteswap", "B", "Print integers as they are stored, most significant byte first")
 	f.Bool(&o.json, "json", "", "Write the commit or object as JSON")
+	f.Exclude("json", "print-related", "print-variant-type", "list-metadata-keys", "print-metadata-key",
+		"list-detached-metadata-keys", "print-detached-metadata-key", "print-sizes", "raw")
 	f.String(&o.verdict.home, "gpg-homedir", "", "HOMEDIR", "Verify GPG signatures with the keys in this home directory of GPG")
 	f.String(&o.verdict.remote, "gpg-verify-remote", "", "REMOTE", "Verify GPG signatures with the keys of this remote")
 }
@@ -72,9 +78,9 @@ func (o *showOptions) run(_ context.Context, env *cli.Env, args []string) error 
 // show does the first thing that an option asks for.
 func (o *showOptions) show(env *cli.Env, repo *ostreerepo.Repo, rev string) error {
 	switch {
-	case o.detachedKey != "":
+	case o.given.detachedKey:
 		return o.metadataKey(env, repo, rev, detachedMetadata, o.detachedKey)
-	case o.key != "":
+	case o.given.key:
 		return o.metadataKey(env, repo, rev, commitMetadata, o.key)
 	case o.listDetached:
 		return listKeys(env, repo, rev, detachedMetadata)
@@ -82,7 +88,7 @@ func (o *showOptions) show(env *cli.Env, repo *ostreerepo.Repo, rev string) erro
 		return listKeys(env, repo, rev, commitMetadata)
 	case o.related:
 		return printRelated(env, repo, rev)
-	case o.variantType != "":
+	case o.given.variantType:
 		return o.printFile(env, rev)
 	case o.sizes:
 		return printSizes(env, repo, rev)
@@ -234,7 +240,7 @@ func (o *showOptions) commit(env *cli.Env, repo *ostreerepo.Repo, c object.Check
 	if err != nil {
 		return err
 	}
-	shown := shownJSON(c, commit, signatures)
+	shown := shownJSON(c, commit, signatures, o.dump())
 	shown.Engines = countSignatures(metadata)
 	return env.JSON(shown)
 }
@@ -246,8 +252,8 @@ type shownCommit struct {
 	Engines    map[sign.Type]int   `json:"signatures,omitempty"` // how many, by engine
 }
 
-func shownJSON(c object.Checksum, commit *object.Commit, signatures *openpgp.Result) shownCommit {
-	shown := shownCommit{jsonCommit: commitJSON(c, commit)}
+func shownJSON(c object.Checksum, commit *object.Commit, signatures *openpgp.Result, d dump) shownCommit {
+	shown := shownCommit{jsonCommit: commitJSON(c, commit, d)}
 	if signatures != nil {
 		shown.Signatures = signatures.Signatures
 	}

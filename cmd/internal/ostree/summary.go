@@ -43,6 +43,7 @@ func (o *summaryOptions) flags(f *cli.Flags) {
 	f.String(&o.key, "print-metadata-key", "", "KEY", "Print the value of a key of the metadata")
 	f.Strings(&o.metadata, "add-metadata", "m", "KEY=VALUE", "With --update, add to the metadata; VALUE is GVariant text")
 	f.Bool(&o.json, "json", "", "Show the summary as JSON")
+	f.Exclude("json", "update", "raw", "list-metadata-keys", "print-metadata-key")
 	o.sign.flags(f, false)
 	gpgFlags(f, &o.gpg)
 }

@@ -150,12 +150,12 @@ func summaryJSON(env *cli.Env, repo *ostreerepo.Repo, s *summary.Summary) error 
 	if err != nil {
 		return err
 	}
-	out := jsonSummary{Refs: []jsonSummaryRef{}, Metadata: metadataJSON(s.Metadata)}
+	out := jsonSummary{Refs: []jsonSummaryRef{}, Metadata: metadataJSON(s.Metadata, dump{})}
 	delete(out.Metadata, summary.CollectionMapKey) // its refs are among Refs
 	own := summary.Collection{ID: s.CollectionID(), Refs: s.Refs}
 	for _, c := range append([]summary.Collection{own}, collections...) {
 		for _, ref := range c.Refs {
-			out.Refs = append(out.Refs, jsonSummaryRef{c.ID, ref.Name, ref.Commit, ref.Size, metadataJSON(ref.Metadata)})
+			out.Refs = append(out.Refs, jsonSummaryRef{c.ID, ref.Name, ref.Commit, ref.Size, metadataJSON(ref.Metadata, dump{})})
 		}
 	}
 	if out.Signed, err = repo.SummarySigned(); err != nil {

@@ -24,21 +24,23 @@ const (
 func (v *view) run(ctx context.Context) error {
 	switch {
 	case os.Getenv(backgroundEnv) != "":
-		v.background(ctx)
-		return nil
+		return v.background(ctx)
 	case v.foreground || v.Debug:
-		return v.serve(ctx, func() {})
+		return v.serve(ctx, func() error { return nil })
 	}
 	return detach()
 }
 
-// serve shows the directory until it is unmounted or the context ends.
-func (v *view) serve(ctx context.Context, ready func()) error {
+// serve shows the directory until it is unmounted or the context ends; ready is
+// called when it is there.
+func (v *view) serve(ctx context.Context, ready func() error) error {
 	server, err := rofiles.Mount(v.base, v.mountpoint, v.Options)
 	if err != nil {
 		return err
 	}
-	ready()
+	if err := ready(); err != nil {
+		return errors.Join(err, server.Unmount())
+	}
 	done := make(chan struct{})
 	go func() {
 		server.Wait()
@@ -52,24 +54,37 @@ func (v *view) serve(ctx context.Context, ready func()) error {
 	}
 }
 
-// background is what the process does that detach started. Once the directory is
-// shown it holds on to nothing of where it was started: neither the working
-// directory nor the messages, for whose end somebody may wait.
-func (v *view) background(ctx context.Context) {
+// background is what the process does that detach started.
+func (v *view) background(ctx context.Context) error {
 	report := os.NewFile(3, "report")
 	syscall.CloseOnExec(3)
-	err := v.serve(ctx, func() {
-		os.Chdir("/")
-		if null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0); err == nil {
-			unix.Dup3(int(null.Fd()), 2, 0)
-			null.Close()
+	err := v.serve(ctx, func() error {
+		if err := letGo(); err != nil {
+			return err
 		}
-		io.WriteString(report, mounted)
-		report.Close()
+		if _, err := io.WriteString(report, mounted); err != nil {
+			return err
+		}
+		return report.Close()
 	})
 	if err != nil {
-		io.WriteString(report, v.message(err)) // the other process prints it
+		_, err = io.WriteString(report, v.message(err)) // the other process prints it
 	}
+	return err
+}
+
+// letGo holds on to nothing any more of where the process was started: neither the
+// working directory nor the messages, for whose end somebody may wait.
+func letGo() error {
+	if err := os.Chdir("/"); err != nil {
+		return err
+	}
+	null, err := os.OpenFile(os.DevNull, os.O_RDWR, 0)
+	if err != nil {
+		return err
+	}
+	defer null.Close()
+	return unix.Dup3(int(null.Fd()), 2, 0)
 }
 
 // detach starts this program again in the background and waits until the directory

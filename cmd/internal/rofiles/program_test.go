@@ -113,10 +113,17 @@ func TestMountsTheSame(t *testing.T) {
 	}
 }
 
+// unmount waits for who is busy there: the server itself, at its start.
 func unmount(t *testing.T, mountpoint string) {
 	t.Helper()
-	if out, err := exec.Command("fusermount3", "-u", mountpoint).CombinedOutput(); err != nil {
-		t.Fatalf("unmount: %v: %s", err, out)
+	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
+		out, err := exec.Command("fusermount3", "-u", mountpoint).CombinedOutput()
+		if err == nil {
+			return
+		}
+		if time.Now().After(deadline) {
+			t.Fatalf("unmount: %v: %s", err, out)
+		}
 	}
 }
 
