@@ -15,8 +15,8 @@ import (
 	"github.com/treenail/treenail/ostreerepo"
 )
 
-// TestArchiveBodies reads bodies of the sizes around which they are inflated in other
-// ways, and what is left of them after damage.
+// TestArchiveBodies reads bodies of many sizes, and what is left of them after
+// damage.
 func TestArchiveBodies(t *testing.T) {
 	r := repotest.New(t, ostreerepo.ModeArchive)
 	noise := rand.NewChaCha8([32]byte{4})
