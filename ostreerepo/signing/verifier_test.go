@@ -114,8 +114,8 @@ func TestBadConfiguration(t *testing.T) {
 		options []string
 	}{
 		{"No keys found for required signapi type ed25519", []string{"sign-verify=ed25519"}},
-		{"Requested signature type is not implemented", []string{"sign-verify=nosuch"}},
-		{"Requested signature type is not implemented", []string{"sign-verify=True"}},
+		{sign.ErrType.Error(), []string{"sign-verify=nosuch"}},
+		{sign.ErrType.Error(), []string{"sign-verify=True"}},
 		{"no engine is named", []string{"sign-verify=,"}},
 		{"Failed loading 'ed25519' keys from '/no/file'", []string{"sign-verify=true", "verification-ed25519-file=/no/file", "verification-ed25519-key=" + public}},
 		{"is not a regular file", []string{"sign-verify=ed25519", "verification-ed25519-file=/dev/null"}},

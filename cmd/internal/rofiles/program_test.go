@@ -3,6 +3,7 @@ package rofiles_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -113,18 +114,31 @@ func TestMountsTheSame(t *testing.T) {
 	}
 }
 
-// unmount waits for who is busy there: the server itself, at its start.
-func unmount(t *testing.T, mountpoint string) {
+// eventually tries until there is no error, for at most ten seconds. It sleeps in
+// between, since neither the kernel nor the program tells when a mount is there or
+// is not busy any more.
+func eventually(t *testing.T, try func() error) {
 	t.Helper()
 	for deadline := time.Now().Add(10 * time.Second); ; time.Sleep(time.Millisecond) {
-		out, err := exec.Command("fusermount3", "-u", mountpoint).CombinedOutput()
+		err := try()
 		if err == nil {
 			return
 		}
 		if time.Now().After(deadline) {
-			t.Fatalf("unmount: %v: %s", err, out)
+			t.Fatal(err)
 		}
 	}
+}
+
+// unmount waits for who is busy there: the server itself, at its start.
+func unmount(t *testing.T, mountpoint string) {
+	t.Helper()
+	eventually(t, func() error {
+		if out, err := exec.Command("fusermount3", "-u", mountpoint).CombinedOutput(); err != nil {
+			return fmt.Errorf("unmount: %w: %s", err, out)
+		}
+		return nil
+	})
 }
 
 // start runs the program in the foreground until the directory is shown.
@@ -134,12 +148,13 @@ func start(t *testing.T, dir string, args ...string) *exec.Cmd {
 	if err := cmd.Start(); err != nil {
 		t.Fatal(err)
 	}
-	for deadline := time.Now().Add(10 * time.Second); mounted(t, dir+"/mnt") == ""; time.Sleep(time.Millisecond) {
-		if time.Now().After(deadline) {
-			cmd.Process.Kill()
-			t.Fatal("nothing was mounted")
+	t.Cleanup(func() { cmd.Process.Kill() }) // if it was not unmounted
+	eventually(t, func() error {
+		if mounted(t, dir+"/mnt") == "" {
+			return errors.New("nothing was mounted")
 		}
-	}
+		return nil
+	})
 	return cmd
 }
 
