@@ -111,7 +111,8 @@ func (p *pull) run(ctx context.Context, ref string) error {
 	if err != nil {
 		return err
 	}
-	p.src.Source = meteredSource{p.src.Source, &meter{report: p.Progress, total: sizeOf(base) + sizeOf(derived)}}
+	m := &meter{report: p.Progress, total: sizeOf(base) + sizeOf(derived)}
+	p.src.Source = meteredSource{p.src.Source, m}
 	if err := p.pullBase(ctx, base); err != nil {
 		return err
 	}
@@ -121,12 +122,13 @@ func (p *pull) run(ctx context.Context, ref string) error {
 	if derived, err = p.missing(p.plan.Derived, p.sameFilter); err != nil {
 		return err
 	}
+	m.total = sizeOf(base) + sizeOf(derived)
 	if err := p.pullDerived(ctx, derived); err != nil {
 		return err
 	}
 	p.result.Fetched = len(base) + len(derived)
 	p.result.Present = len(p.plan.Layers()) - p.result.Fetched
-	p.result.Bytes = sizeOf(base) + sizeOf(derived)
+	p.result.Bytes = m.total
 	return p.publish(ctx, ref)
 }
 
@@ -150,21 +152,18 @@ func (p *pull) missing(layers []Layer, useful func(layer object.Checksum) bool) 
 // policy and derived layers, which come without labels, the commit is made a second
 // time with labels.
 func (p *pull) publish(ctx context.Context, ref string) error {
-	err := p.repo.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
-		t, err := p.merge(tx)
-		if err == nil {
-			err = p.commit(ctx, tx, t)
-		}
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	policy, err := p.policy()
-	if err != nil {
-		return err
-	}
 	return p.repo.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+		t, err := p.merge(tx)
+		if err != nil {
+			return err
+		}
+		if err := p.commit(ctx, tx, t); err != nil {
+			return err
+		}
+		policy, err := p.policy(tx.View())
+		if err != nil {
+			return err
+		}
 		if policy.Name() != "" {
 			t := tree.New(tx, tree.Options{Label: policy.LabelDeployed})
 			if err := t.AddCommit(ctx, p.result.Commit); err != nil {
@@ -182,11 +181,11 @@ func (p *pull) publish(ctx context.Context, ref string) error {
 }
 
 // policy is the SELinux policy in the image, nameless where labels are of no use.
-func (p *pull) policy() (*selinux.Policy, error) {
-	if len(p.plan.Derived) == 0 || p.repo.DisableXattrs() || p.repo.Mode() == ostreerepo.ModeBareUserOnly {
+func (p *pull) policy(r *ostreerepo.Repo) (*selinux.Policy, error) {
+	if len(p.plan.Derived) == 0 || r.DisableXattrs() || r.Mode() == ostreerepo.ModeBareUserOnly {
 		return &selinux.Policy{}, nil
 	}
-	files, err := p.repo.FS(p.result.Commit)
+	files, err := r.FS(p.result.Commit)
 	if err != nil {
 		return nil, err
 	}

@@ -21,10 +21,7 @@ func BlobRef(d oci.Digest) string { return blobPrefix + escape(string(d)) }
 
 // ImageRef is the ref of the commit of a pulled image. How the reference wants the
 // image to be verified is no part of it.
-func ImageRef(r oci.Reference) string {
-	name := r.Image()
-	return imagePrefix + escape(name)
-}
+func ImageRef(r oci.Reference) string { return imagePrefix + escape(r.Image()) }
 
 // imageOf is the reference that an image's ref was made of.
 func imageOf(ref string) (oci.Reference, error) {

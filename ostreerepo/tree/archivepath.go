@@ -60,7 +60,7 @@ func (a *archive) parent(path []string, e *archiveEntry) (*dir, error) {
 // there and returns it.
 func (a *archive) walk(path []string) (d *dir, missing string, err error) {
 	d = a.t.root
-	if err := d.load(a.t.tx.Repo()); err != nil {
+	if err := d.load(a.t.tx.View()); err != nil {
 		return nil, "", err
 	}
 	for i := 0; i < len(path)-1; i++ {
@@ -75,7 +75,7 @@ func (a *archive) walk(path []string) (d *dir, missing string, err error) {
 		if sub == nil {
 			return nil, name, nil
 		}
-		if err := sub.load(a.t.tx.Repo()); err != nil {
+		if err := sub.load(a.t.tx.View()); err != nil {
 			return nil, "", err
 		}
 		d = sub
@@ -96,7 +96,7 @@ func (a *archive) createParents(path []string, e *archiveEntry) (*dir, error) {
 		if d, err = d.subdir(name); err != nil {
 			return nil, err
 		}
-		if err := d.load(a.t.tx.Repo()); err != nil {
+		if err := d.load(a.t.tx.View()); err != nil {
 			return nil, err
 		}
 		at += "/" + name

@@ -20,7 +20,7 @@ func (t *Tree) AddCommit(ctx context.Context, commit object.Checksum) error {
 	if t.filter.none() {
 		return t.AddBase(commit)
 	}
-	c, err := t.tx.Repo().Commit(commit)
+	c, err := t.tx.View().Commit(commit)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,7 @@ func (t *Tree) AddCommit(ctx context.Context, commit object.Checksum) error {
 // AddBase lays the tree of a commit over the tree as it is, whatever the options
 // (ostree commit --base).
 func (t *Tree) AddBase(commit object.Checksum) error {
-	c, err := t.tx.Repo().Commit(commit)
+	c, err := t.tx.View().Commit(commit)
 	if err != nil {
 		return err
 	}
@@ -53,10 +53,10 @@ func (d *dir) overlay(tx *ostreerepo.Tx, contents, meta object.Checksum) error {
 		d.stored, d.loaded = contents, false
 		return nil
 	}
-	if err := d.load(tx.Repo()); err != nil {
+	if err := d.load(tx.View()); err != nil {
 		return err
 	}
-	t, err := tx.Repo().DirTree(contents)
+	t, err := tx.View().DirTree(contents)
 	if err != nil {
 		return err
 	}
@@ -89,13 +89,13 @@ func (w *commitWalk) dir(path string, dst *dir, e object.DirEntry) error {
 	if err := checkPath(path); err != nil {
 		return err
 	}
-	if err := dst.load(w.t.tx.Repo()); err != nil {
+	if err := dst.load(w.t.tx.View()); err != nil {
 		return err
 	}
 	if err := w.dirMeta(path, dst, e.Meta); err != nil {
 		return err
 	}
-	contents, err := w.t.tx.Repo().DirTree(e.Tree)
+	contents, err := w.t.tx.View().DirTree(e.Tree)
 	if err != nil {
 		return err
 	}
@@ -120,7 +120,7 @@ func (w *commitWalk) dir(path string, dst *dir, e object.DirEntry) error {
 }
 
 func (w *commitWalk) dirMeta(path string, dst *dir, c object.Checksum) error {
-	meta, err := w.t.tx.Repo().DirMeta(c)
+	meta, err := w.t.tx.View().DirMeta(c)
 	if err != nil {
 		return err
 	}
@@ -160,7 +160,7 @@ func (t *Tree) refile(path string, f *file) error {
 		t.tx.CountRepeat()
 		return nil
 	}
-	in, err := t.tx.Repo().OpenFile(f.sum)
+	in, err := t.tx.View().OpenFile(f.sum)
 	if err != nil {
 		return err
 	}
@@ -175,7 +175,7 @@ func (t *Tree) refile(path string, f *file) error {
 // filterObject returns the header that the filter gives a stored object, and
 // whether it is the one the object has.
 func (t *Tree) filterObject(path string, c object.Checksum) (h object.FileHeader, same bool, err error) {
-	h, _, err = t.tx.Repo().Stat(c)
+	h, _, err = t.tx.View().Stat(c)
 	if err != nil {
 		return h, false, err
 	}

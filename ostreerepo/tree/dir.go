@@ -136,7 +136,7 @@ func (w *dirWalk) dirMeta(s *source, dst *dir) error {
 }
 
 func (w *dirWalk) contents(s *source, dst *dir) error {
-	if err := dst.load(w.t.tx.Repo()); err != nil {
+	if err := dst.load(w.t.tx.View()); err != nil {
 		return err
 	}
 	names, err := s.Readdirnames(-1)

@@ -85,7 +85,7 @@ func (a *archive) implyParents(path []string) (d *dir, err error) {
 			return nil, err
 		}
 		if there {
-			err = d.load(a.t.tx.Repo())
+			err = d.load(a.t.tx.View())
 		} else {
 			err = a.t.imply(d)
 		}
@@ -166,7 +166,7 @@ const (
 // other, and a directory that is in both has the owner, mode and xattrs of the
 // upper one, unless its path is in implied.
 func (t *Tree) AddOverlay(commit object.Checksum, implied []string) error {
-	c, err := t.tx.Repo().Commit(commit)
+	c, err := t.tx.View().Commit(commit)
 	if err != nil {
 		return err
 	}
@@ -187,7 +187,7 @@ func (o *overlay) dir(path string, d *dir, upper object.DirEntry) error {
 	if err := checkPath(path); err != nil {
 		return err
 	}
-	contents, err := o.t.tx.Repo().DirTree(upper.Tree)
+	contents, err := o.t.tx.View().DirTree(upper.Tree)
 	if err != nil {
 		return err
 	}
@@ -198,7 +198,7 @@ func (o *overlay) dir(path string, d *dir, upper object.DirEntry) error {
 		d.files, d.dirs, d.loaded = map[string]*file{}, map[string]*dir{}, true
 		d.touch()
 	}
-	if err := d.load(o.t.tx.Repo()); err != nil {
+	if err := d.load(o.t.tx.View()); err != nil {
 		return err
 	}
 	if err := d.overlayFiles(contents.Files); err != nil {
@@ -261,7 +261,7 @@ func (t *Tree) Names(path string) ([]string, error) {
 func (t *Tree) dirAt(path string) (*dir, error) {
 	d := t.root
 	for name := range strings.SplitSeq(strings.Trim(path, "/"), "/") {
-		if err := d.load(t.tx.Repo()); err != nil {
+		if err := d.load(t.tx.View()); err != nil {
 			return nil, err
 		}
 		if name == "" {
@@ -271,7 +271,7 @@ func (t *Tree) dirAt(path string) (*dir, error) {
 			return nil, nil
 		}
 	}
-	return d, d.load(t.tx.Repo())
+	return d, d.load(t.tx.View())
 }
 
 // File returns the content object of the file at path.
