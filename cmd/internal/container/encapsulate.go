@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"reflect"
 	"strings"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/encapsulate"
 	"github.com/treenail/treenail/encapsulate/packages"
+	importer "github.com/treenail/treenail/import"
 	"github.com/treenail/treenail/oci"
 	"github.com/treenail/treenail/ostreerepo"
 )
@@ -62,17 +64,19 @@ func (o *encapsulateOptions) run(ctx context.Context, env *cli.Env, args []strin
 	if len(args) != 2 {
 		return cli.Usagef("A REV and an IMAGE must be specified")
 	}
-	if err := o.complete(); err != nil {
-		return err
-	}
 	repo, err := env.OpenRepo()
 	if err != nil {
 		return err
 	}
 	defer repo.Close()
-	if image, err := findImage(repo, args[0]); err == nil {
-		push := pushOptions{access: o.access, quiet: o.quiet}
-		return push.push(ctx, env, repo, image, args[1])
+	if image, err := pulledImage(repo, args[0]); image != nil || err != nil {
+		if err != nil {
+			return err
+		}
+		return o.push(ctx, env, repo, image, args[1])
+	}
+	if err := o.complete(); err != nil {
+		return err
 	}
 	result, err := o.encapsulate(ctx, env, repo, args[0], args[1])
 	if err != nil {
@@ -88,6 +92,31 @@ func (o *encapsulateOptions) run(ctx context.Context, env *cli.Env, args []strin
 	}
 	env.Println(result.Digest)
 	return nil
+}
+
+// pulledImage finds the image that was pulled which a name stands for, and nothing if
+// it is a commit's.
+func pulledImage(repo *ostreerepo.Repo, name string) (*importer.Stored, error) {
+	_, notDigest := oci.ParseDigest(name)
+	_, notReference := oci.ParseReference(name)
+	if notDigest != nil && notReference != nil {
+		return nil, nil
+	}
+	image, err := findImage(repo, name)
+	if none := (*importer.NoImageError)(nil); errors.As(err, &none) {
+		return nil, nil
+	}
+	return image, err
+}
+
+// push writes an image that was pulled, which nothing but the place can be chosen of.
+func (o *encapsulateOptions) push(ctx context.Context, env *cli.Env, repo *ostreerepo.Repo, image *importer.Stored, to string) error {
+	plain := encapsulateOptions{access: o.access, formatVersion: 1, quiet: o.quiet, json: o.json}
+	if !reflect.DeepEqual(*o, plain) {
+		return cli.Usagef("An image that was pulled is written as it was: options that shape it cannot be used")
+	}
+	push := pushOptions{access: o.access, quiet: o.quiet, json: o.json}
+	return push.push(ctx, env, repo, image, to)
 }
 
 // complete turns what the command line says into the library's options.

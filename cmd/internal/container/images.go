@@ -82,11 +82,19 @@ func find(repo *ostreerepo.Repo, args []string) (*importer.Stored, error) {
 	if len(args) != 1 {
 		return nil, cli.Usagef("One IMAGE must be specified")
 	}
-	image, err := oci.ParseReference(args[0])
+	return findImage(repo, args[0])
+}
+
+// findImage finds a pulled image by its reference or digest.
+func findImage(repo *ostreerepo.Repo, name string) (*importer.Stored, error) {
+	if d, err := oci.ParseDigest(name); err == nil {
+		return importer.FindDigest(repo, d)
+	}
+	ref, err := oci.ParseReference(name)
 	if err != nil {
 		return nil, err
 	}
-	return importer.Find(repo, image)
+	return importer.Find(repo, ref)
 }
 
 func historyCommand() *cli.Command {

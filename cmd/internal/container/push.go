@@ -36,25 +36,14 @@ func pushCommand() *cli.Command {
 
 type pushOptions struct {
 	access
-	quiet bool
+	quiet, json bool
 }
 
 func (o *pushOptions) flags(f *cli.Flags) {
 	o.access.flags(f)
 	f.Bool(&o.quiet, "quiet", "", "Show no progress")
+	f.Bool(&o.json, "json", "", "Write the digest as JSON")
 	f.Progress()
-}
-
-// findImage finds a pulled image by its reference or digest.
-func findImage(repo *ostreerepo.Repo, name string) (*importer.Stored, error) {
-	if d, err := oci.ParseDigest(name); err == nil {
-		return importer.FindDigest(repo, d)
-	}
-	ref, err := oci.ParseReference(name)
-	if err != nil {
-		return nil, err
-	}
-	return importer.Find(repo, ref)
 }
 
 func (o *pushOptions) push(ctx context.Context, env *cli.Env, repo *ostreerepo.Repo, image *importer.Stored, to string) (err error) {
@@ -71,6 +60,11 @@ func (o *pushOptions) push(ctx context.Context, env *cli.Env, repo *ostreerepo.R
 	}
 	if err := importer.Export(ctx, repo, image, sink, progress); err != nil {
 		return err
+	}
+	if o.json {
+		return env.JSON(struct {
+			Digest oci.Digest `json:"digest"`
+		}{image.Digest})
 	}
 	env.Println(image.Digest)
 	return nil
