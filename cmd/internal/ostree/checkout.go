@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"sync"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/format/object"
@@ -41,6 +42,8 @@ type checkoutOptions struct {
 	skipList                         string
 	selinuxPolicy, selinuxPrefix     string
 	composefs, composefsNoVerity     bool
+
+	options func() (checkout.Options, error) // readOptions, once
 }
 
 func (o *checkoutOptions) flags(f *cli.Flags) {
@@ -76,6 +79,7 @@ func (o *checkoutOptions) run(ctx context.Context, env *cli.Env, args []string) 
 		return err
 	}
 	defer repo.Close()
+	o.options = sync.OnceValues(o.readOptions)
 	switch {
 	case o.selinuxPrefix != "" && o.selinuxPolicy == "":
 		return errors.New("Cannot specify --selinux-prefix without --selinux-policy")
@@ -153,18 +157,19 @@ func (o *checkoutOptions) checkout(ctx context.Context, env *cli.Env, repo *ostr
 	if o.composefs || o.composefsNoVerity {
 		return o.writeImage(ctx, env, repo, commit, subpath, dest)
 	}
-	opts, err := o.options(subpath)
+	opts, err := o.options()
 	if err != nil {
 		return err
 	}
+	opts.Subpath = subpath
 	meter := env.Meter("checkout", cli.Files)
 	defer meter.Done()
 	opts.Progress = meter.Func()
 	return checkout.Checkout(ctx, repo, commit, dest, opts)
 }
 
-// options are the library's for one checkout.
-func (o *checkoutOptions) options(subpath string) (checkout.Options, error) {
+// readOptions makes the library's options, but for the subpath.
+func (o *checkoutOptions) readOptions() (checkout.Options, error) {
 	overwrite, err := o.overwrite()
 	if err != nil {
 		return checkout.Options{}, err
@@ -174,7 +179,7 @@ func (o *checkoutOptions) options(subpath string) (checkout.Options, error) {
 		return checkout.Options{}, err
 	}
 	c := checkout.Options{
-		UserMode: o.userMode, Overwrite: overwrite, Subpath: subpath, DisableCache: o.disableCache,
+		UserMode: o.userMode, Overwrite: overwrite, DisableCache: o.disableCache,
 		Whiteouts: o.whiteouts, PassthroughWhiteouts: o.passthrough, RequireHardlinks: o.requireHardlinks,
 		ForceCopy: o.forceCopy, ForceCopyZerosized: o.forceCopyZerosized, BareUserOnlyDirs: o.bareUserDirs,
 		AllowNoent: o.allowNoent, CacheNoSync: !o.fsync,

@@ -268,7 +268,7 @@ func (p *dateParser) offset(sign int, t dateToken) (int, error) {
 	case t.digits > 2:
 		hours, minutes = t.number/100, t.number%100
 	}
-	if hours > 24 || minutes > 59 {
+	if min(hours, minutes) < 0 || hours > 24 || minutes > 59 {
 		return 0, errDate
 	}
 	return sign * (hours*60 + minutes), nil
@@ -283,7 +283,7 @@ func (p *dateParser) setZone(minutes int) error {
 }
 
 func (p *dateParser) setDate(year, month, day int) error {
-	if p.date != nil {
+	if p.date != nil || min(year, month, day) < 0 {
 		return errDate
 	}
 	p.date = &[3]int{year, month, day}
@@ -291,7 +291,7 @@ func (p *dateParser) setDate(year, month, day int) error {
 }
 
 func (p *dateParser) setClock(hour, minute, second int) error {
-	if p.clock != nil || hour > 23 || minute > 59 || second > 60 {
+	if p.clock != nil || min(hour, minute, second) < 0 || hour > 23 || minute > 59 || second > 60 {
 		return errDate
 	}
 	p.clock = &[3]int{hour, minute, second}
