@@ -111,7 +111,9 @@ func (p *pattern) init(s *spec) error {
 		p.stem, _ = literalText(stem(s.pattern))
 		p.prefix = p.stem
 	default:
-		p.analyze(tree.Sub[1 : len(tree.Sub)-1])
+		// Without "^" and the two parts of atEnd: the parser makes one sequence of
+		// all, (?:\n?\z) included.
+		p.analyze(tree.Sub[1 : len(tree.Sub)-2])
 	}
 	return nil
 }

@@ -38,10 +38,7 @@ func (p *pattern) analyze(sequence []*syntax.Regexp) {
 	}
 	l.cut()
 	p.prefix += l.prefix
-	p.literal = !l.open
-	if l.open {
-		p.parts, p.suffix = l.parts, l.suffix
-	}
+	p.parts, p.suffix = l.parts, l.suffix
 }
 
 // literals is literal text in the order of an expression.
