@@ -32,23 +32,20 @@ func (r *Repo) Summary() ([]byte, error) {
 	return data, nil
 }
 
-// SummarySigned reports whether there are signatures of the summary.
-func (r *Repo) SummarySigned() (bool, error) { return existsAt(r.fd(), "summary.sig") }
-
 // signaturesType is that of summary.sig.
 const signaturesType = "a{sv}"
 
-// SummarySignatures returns the dictionary of the summary's signatures, empty when
-// there are none.
-func (r *Repo) SummarySignatures() (gvariant.Value, error) {
+// SummarySignatures returns the dictionary of the summary's signatures; it is empty
+// and ok is false when there is none.
+func (r *Repo) SummarySignatures() (signatures gvariant.Value, ok bool, err error) {
 	data, err := readFileAt(r.fd(), "summary.sig", object.MaxMetadataSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		return gvariant.NewVardict(), nil
+		return gvariant.NewVardict(), false, nil
 	}
 	if err != nil {
-		return gvariant.Value{}, fmt.Errorf("openat(summary.sig): %w", err)
+		return gvariant.Value{}, false, fmt.Errorf("openat(summary.sig): %w", err)
 	}
-	return gvariant.FromBytes(signaturesType, data), nil
+	return gvariant.FromBytes(signaturesType, data), true, nil
 }
 
 // SummaryOptions are the choices of UpdateSummary.

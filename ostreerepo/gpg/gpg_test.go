@@ -146,7 +146,7 @@ func TestSigner(t *testing.T) {
 	data := []byte("data")
 	signatures, err := s.Append(t.Context(), gvariant.Value{}, data)
 	ok(t, err)
-	result, err := gpg.Verify(keyring(t, key), data, signatures)
+	result, err := gpg.Verify(func() (*openpgp.Keyring, error) { return keyring(t, key), nil }, data, signatures)
 	ok(t, err)
 	if result.Valid() != 2 {
 		t.Errorf("%+v", result)

@@ -93,7 +93,7 @@ func (s *Signer) checkNew(key string, data []byte, metadata gvariant.Value) erro
 		}
 		k.Append(home)
 	}
-	result, err := Verify(k, data, metadata)
+	result, err := Verify(func() (*openpgp.Keyring, error) { return k, nil }, data, metadata)
 	if err != nil {
 		return err
 	}

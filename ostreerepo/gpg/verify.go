@@ -17,11 +17,16 @@ import (
 var ErrNoSignatures = errors.New("no signatures found")
 
 // Verify gives the verdict of a keyring on the signatures in a dictionary. Without
-// any the error is ErrNoSignatures.
-func Verify(k *openpgp.Keyring, data []byte, metadata gvariant.Value) (*openpgp.Result, error) {
+// any the error is ErrNoSignatures; as libostree it looks for them before the keyring
+// is read.
+func Verify(keyring func() (*openpgp.Keyring, error), data []byte, metadata gvariant.Value) (*openpgp.Result, error) {
 	signatures, _ := sign.Signatures(metadata, sign.KeyGPG)
 	if len(signatures) == 0 {
 		return nil, ErrNoSignatures
+	}
+	k, err := keyring()
+	if err != nil {
+		return nil, err
 	}
 	return k.Verify(data, bytes.Join(signatures, nil), time.Now())
 }
@@ -49,16 +54,9 @@ func VerifySummary(r *ostreerepo.Repo, remote string, data []byte, signatures gv
 	return err
 }
 
-// require looks for signatures before it looks for keys, as libostree does.
 func require(r *ostreerepo.Repo, remote string, data []byte, metadata gvariant.Value) error {
-	if signatures, _ := sign.Signatures(metadata, sign.KeyGPG); len(signatures) == 0 {
-		return ErrNoSignatures
-	}
-	k, err := Keyring(r, remote)
-	if err != nil {
-		return err
-	}
-	result, err := Verify(k, data, metadata)
+	keyring := func() (*openpgp.Keyring, error) { return Keyring(r, remote) }
+	result, err := Verify(keyring, data, metadata)
 	if err != nil {
 		return err
 	}

@@ -28,7 +28,7 @@ func openSource(r *ostreerepo.Repo, o *Options) (*source, error) {
 		return nil, fmt.Errorf("repo %s: %w", r.Path(), err)
 	}
 	if o.VerifySummary != nil {
-		signatures, err := r.SummarySignatures()
+		signatures, _, err := r.SummarySignatures()
 		if err != nil {
 			return nil, fmt.Errorf("repo %s: %w", r.Path(), err)
 		}

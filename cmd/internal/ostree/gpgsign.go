@@ -9,7 +9,6 @@ import (
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/format/gvariant"
-	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/format/openpgp"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/gpg"
@@ -91,24 +90,12 @@ func (o *verdict) keyring(repo *ostreerepo.Repo) (*openpgp.Keyring, error) {
 
 // of is what became of the GPG signatures in a dictionary; nil when it has none.
 func (o *verdict) of(repo *ostreerepo.Repo, data []byte, signatures gvariant.Value) (*openpgp.Result, error) {
-	k, err := o.keyring(repo)
-	if err != nil {
-		return nil, err
-	}
-	result, err := gpg.Verify(k, data, signatures)
+	keyring := func() (*openpgp.Keyring, error) { return o.keyring(repo) }
+	result, err := gpg.Verify(keyring, data, signatures)
 	if errors.Is(err, gpg.ErrNoSignatures) {
 		return nil, nil
 	}
 	return result, err
-}
-
-// ofCommit is of for a commit's.
-func (o *verdict) ofCommit(repo *ostreerepo.Repo, c object.Checksum, commit *object.Commit) (*openpgp.Result, error) {
-	metadata, _, err := repo.DetachedMetadata(c)
-	if err != nil {
-		return nil, err
-	}
-	return o.of(repo, commit.Encode(), metadata)
 }
 
 // writeSignatures describes signatures, after a line that counts them; suffix ends

@@ -229,16 +229,16 @@ func (o *showOptions) commit(env *cli.Env, repo *ostreerepo.Repo, c object.Check
 			return err
 		}
 	}
-	signatures, err := o.verdict.ofCommit(repo, c, commit)
+	metadata, _, err := repo.DetachedMetadata(c)
+	if err != nil {
+		return err
+	}
+	signatures, err := o.verdict.of(repo, commit.Encode(), metadata)
 	if err != nil {
 		return err
 	}
 	if !o.json {
 		return writeSignatures(env.Stdout, signatures, "")
-	}
-	metadata, _, err := repo.DetachedMetadata(c)
-	if err != nil {
-		return err
 	}
 	shown := shownJSON(c, commit, signatures, o.dump())
 	shown.Engines = countSignatures(metadata)

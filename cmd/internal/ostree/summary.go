@@ -111,9 +111,9 @@ func (o *summaryOptions) show(env *cli.Env, repo *ostreerepo.Repo) error {
 		return err
 	}
 	if o.json {
-		return summaryJSON(env, repo, s)
+		return summaryJSON(env, repo, data, s)
 	}
-	return viewSummary(env, repo, s)
+	return viewSummary(env, repo, data, s)
 }
 
 func (o *summaryOptions) list(env *cli.Env, repo *ostreerepo.Repo) error {

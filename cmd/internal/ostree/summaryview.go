@@ -13,8 +13,8 @@ import (
 	"github.com/treenail/treenail/ostreerepo"
 )
 
-// viewSummary shows a summary as libostree does.
-func viewSummary(env *cli.Env, repo *ostreerepo.Repo, s *summary.Summary) error {
+// viewSummary shows a summary, given also as its bytes, as libostree does.
+func viewSummary(env *cli.Env, repo *ostreerepo.Repo, data []byte, s *summary.Summary) error {
 	collections, err := s.Collections()
 	if err != nil {
 		return err
@@ -29,13 +29,13 @@ func viewSummary(env *cli.Env, repo *ostreerepo.Repo, s *summary.Summary) error 
 		entry := s.Metadata.At(i)
 		viewEntry(env, entry.At(0).Str(), entry.At(1).Variant())
 	}
-	return viewSignatures(env, repo)
+	return viewSignatures(env, repo, data)
 }
 
 // viewSignatures says who signed the summary. As in libostree, only GPG's
 // signatures are looked into.
-func viewSignatures(env *cli.Env, repo *ostreerepo.Repo) error {
-	signed, err := repo.SummarySigned()
+func viewSignatures(env *cli.Env, repo *ostreerepo.Repo, data []byte) error {
+	signatures, signed, err := repo.SummarySignatures()
 	if err != nil {
 		return err
 	}
@@ -43,24 +43,12 @@ func viewSignatures(env *cli.Env, repo *ostreerepo.Repo) error {
 		env.Println("Summary is unsigned")
 		return nil
 	}
-	result, err := summaryVerdict(repo)
+	result, err := new(verdict).of(repo, data, signatures)
 	if err != nil || result == nil {
 		return err
 	}
 	env.Println()
 	return writeSignatures(env.Stdout, result, " on the summary")
-}
-
-func summaryVerdict(repo *ostreerepo.Repo) (*openpgp.Result, error) {
-	data, err := repo.Summary()
-	if err != nil {
-		return nil, err
-	}
-	signatures, err := repo.SummarySignatures()
-	if err != nil {
-		return nil, err
-	}
-	return new(verdict).of(repo, data, signatures)
 }
 
 func viewRef(env *cli.Env, collection string, ref summary.Ref) {
@@ -145,7 +133,7 @@ type jsonSummaryRef struct {
 	Metadata   map[string]string `json:"metadata"`
 }
 
-func summaryJSON(env *cli.Env, repo *ostreerepo.Repo, s *summary.Summary) error {
+func summaryJSON(env *cli.Env, repo *ostreerepo.Repo, data []byte, s *summary.Summary) error {
 	collections, err := s.Collections()
 	if err != nil {
 		return err
@@ -158,19 +146,17 @@ func summaryJSON(env *cli.Env, repo *ostreerepo.Repo, s *summary.Summary) error 
 			out.Refs = append(out.Refs, jsonSummaryRef{c.ID, ref.Name, ref.Commit, ref.Size, metadataJSON(ref.Metadata, dump{})})
 		}
 	}
-	if out.Signed, err = repo.SummarySigned(); err != nil {
+	signatures, signed, err := repo.SummarySignatures()
+	if err != nil {
 		return err
 	}
-	result, err := summaryVerdict(repo)
+	out.Signed = signed
+	result, err := new(verdict).of(repo, data, signatures)
 	if err != nil {
 		return err
 	}
 	if result != nil {
 		out.Signatures = result.Signatures
-	}
-	signatures, err := repo.SummarySignatures()
-	if err != nil {
-		return err
 	}
 	out.Engines = countSignatures(signatures)
 	return env.JSON(out)
