@@ -98,6 +98,17 @@ func (p *put) adoptable(f *os.File, st *unix.Stat_t) (bool, error) {
 	return err == nil && object.Sum(xattrs.Encode()) == object.Sum(h.Xattrs.Encode()), err
 }
 
+// disown takes adopted files out of the staging directory: their owner did not lose
+// them, and may change them.
+func (tx *Tx) disown() error {
+	for _, n := range tx.adopted {
+		if err := tx.staging.unlink(tx.repo.loosePath(n)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // resetTimes gives adopted files the time of objects. They are as good without.
 func (tx *Tx) resetTimes() {
 	for _, n := range tx.adopted {

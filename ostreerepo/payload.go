@@ -96,22 +96,26 @@ func (w *objectWriter) isBody(f *os.File) bool {
 }
 
 // openPayload opens the object that a payload link of the transaction, the
-// repository or a parent leads to, nil for none. A link whose object is gone is
-// removed.
+// repository or a parent leads to, nil for none. A link whose object is gone is removed,
+// but not from a parent.
 func (tx *Tx) openPayload(link object.Name) *os.File {
 	for at := tx.view; at != nil; at = at.parent {
 		c, ok := at.payloadTarget(link)
 		if !ok {
 			continue
 		}
+		gone := true
 		f := &File{name: object.Name{Checksum: c, Type: object.TypeFile}}
 		for f.repo = tx.view; f.repo != nil; f.repo = f.repo.parent {
 			file, err := f.openLoose(0)
 			if err == nil {
 				return file
 			}
+			gone = gone && errors.Is(err, fs.ErrNotExist)
 		}
-		unix.Unlinkat(at.objectsFD(), at.loosePath(link), 0)
+		if gone && (at == tx.view || at == tx.repo) {
+			unix.Unlinkat(at.objectsFD(), at.loosePath(link), 0)
+		}
 	}
 	return nil
 }

@@ -52,20 +52,28 @@ func (r *Repo) loadRemotes() error {
 		if err != nil || !info.Mode().IsRegular() && info.Mode().Type() != fs.ModeSymlink {
 			continue
 		}
-		data, err := os.ReadFile(path)
+		f, err := readRemoteFile(path)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
 		if err != nil {
 			return err
 		}
-		config, err := keyfile.Parse(data)
-		if err != nil {
-			return fmt.Errorf("%s: %w", path, err)
-		}
-		r.remoteFiles = append(r.remoteFiles, remoteFile{path, config})
+		r.remoteFiles = append(r.remoteFiles, *f)
 	}
 	return r.checkRemotes()
+}
+
+func readRemoteFile(path string) (*remoteFile, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, err
+	}
+	config, err := keyfile.Parse(data)
+	if err != nil {
+		return nil, fmt.Errorf("%s: %w", path, err)
+	}
+	return &remoteFile{path, config}, nil
 }
 
 // isSystem reports whether this is the repository of the running system.
@@ -123,12 +131,20 @@ func (r *Repo) RemoteConfig(name string) (*keyfile.File, error) {
 // editRemote changes the definition of a remote where it is, or where a new one
 // belongs.
 func (r *Repo) editRemote(name string, edit func(*keyfile.File) error) error {
-	f := r.remoteFile(name)
-	switch {
-	case f == nil && r.remotesDir != "" && r.addToRemotesDir:
-		f = &remoteFile{filepath.Join(r.remotesDir, name+".conf"), keyfile.New()}
-	case f == nil || f.path == "":
+	known := r.remoteFile(name)
+	if known == nil && !(r.remotesDir != "" && r.addToRemotesDir) || known != nil && known.path == "" {
 		return r.editConfig(edit)
+	}
+	path := filepath.Join(r.remotesDir, name+".conf")
+	if known != nil {
+		path = known.path
+	}
+	f, err := readRemoteFile(path) // again: another process may have written it
+	if errors.Is(err, fs.ErrNotExist) {
+		f, err = &remoteFile{path, keyfile.New()}, nil
+	}
+	if err != nil {
+		return err
 	}
 	if err := edit(f.config); err != nil {
 		return err

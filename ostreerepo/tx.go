@@ -82,7 +82,7 @@ func (r *Repo) Update(ctx context.Context, o UpdateOptions, fn func(*Tx) error) 
 		err = testError("pre-commit", "OSTREE_REPO_TEST_ERROR_PRE_COMMIT")
 	}
 	if err != nil {
-		if tx.keeps(o, err) {
+		if tx.keeps(o, err) && tx.disown() == nil {
 			tx.staging.keep()
 		}
 		return err

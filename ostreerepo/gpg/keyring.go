@@ -1,8 +1,10 @@
 package gpg
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
@@ -207,16 +209,21 @@ func isRead(err error) bool {
 // damaged the error is a *DamagedError, and there are the keys before the damage.
 func ReadKeyFile(path string) (*openpgp.Keyring, error) {
 	k := &openpgp.Keyring{}
-	st, err := os.Stat(path)
+	f, err := os.Open(path)
 	if err != nil {
 		return k, err
 	}
-	if st.Size() > maxKeyring {
-		return k, fmt.Errorf("%s: %d bytes are more than the limit of %d for a keyring", path, st.Size(), maxKeyring)
+	defer f.Close()
+	tooLarge := fmt.Errorf("%s: more than the limit of %d bytes for a keyring", path, maxKeyring)
+	if st, err := f.Stat(); err != nil || st.Size() > maxKeyring {
+		return k, cmp.Or(err, tooLarge)
 	}
-	data, err := os.ReadFile(path)
+	data, err := io.ReadAll(io.LimitReader(f, maxKeyring+1)) // a pipe or device has no size
 	if err != nil {
 		return k, err
+	}
+	if len(data) > maxKeyring {
+		return k, tooLarge
 	}
 	k, err = openpgp.ReadKeyring(data)
 	if err != nil {

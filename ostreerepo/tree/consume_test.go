@@ -56,6 +56,43 @@ func TestConsumeSkipped(t *testing.T) {
 	}
 }
 
+// A source that is skipped as a whole stays as a whole.
+func TestConsumeNothing(t *testing.T) {
+	gone, _ := consumable(t)
+	skip, err := tree.ParseSkipList(strings.NewReader("/\n"))
+	must(t, err)
+	err = repotest.New(t, ostreerepo.ModeArchive).Update(t.Context(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
+		return tree.New(tx, tree.Options{Consume: true, SkipList: skip}).AddDir(t.Context(), gone)
+	})
+	if err != nil || !exists(gone+"/a/b/file") {
+		t.Error(err)
+	}
+}
+
+// TestAdoptedNotKept: a file that did not become an object is its owner's again, also
+// where the other objects of the transaction are kept for the next.
+func TestAdoptedNotKept(t *testing.T) {
+	src := t.TempDir() + "/src"
+	writeFile(t, src+"/file", "adopt me", 0o644)
+	r := repotest.New(t, ostreerepo.ModeBareUserOnly)
+	failed := errors.New("failed")
+	err := r.Update(t.Context(), ostreerepo.UpdateOptions{KeepStaged: true}, func(tx *ostreerepo.Tx) error {
+		must(t, tree.New(tx, tree.Options{Consume: true}).AddDir(t.Context(), src))
+		return failed
+	})
+	if err != failed {
+		t.Fatal(err)
+	}
+	writeFile(t, src+"/file", "it is mine", 0o644)
+	must(t, r.Update(t.Context(), ostreerepo.UpdateOptions{}, func(*ostreerepo.Tx) error { return nil }))
+	for n, err := range r.Objects() {
+		must(t, err)
+		if n.Type == object.TypeFile {
+			t.Errorf("object %v", n)
+		}
+	}
+}
+
 func TestConsumeCurrentDirectory(t *testing.T) {
 	gone, _ := consumable(t)
 	r := repotest.New(t, ostreerepo.ModeArchive)

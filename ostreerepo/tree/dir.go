@@ -26,7 +26,7 @@ import (
 func (t *Tree) AddDir(ctx context.Context, path string) error {
 	w := &dirWalk{t: t, pool: par.NewPool(ctx), path: path, inodes: map[linked]*file{}, eaten: eaten{top: path}}
 	err := w.pool.Wait(w.start())
-	if err == nil && t.o.Consume {
+	if err == nil && t.o.Consume && len(w.eaten.dirs) > 0 {
 		t.tx.AfterCommit(w.eaten.remove)
 	}
 	return err
@@ -149,7 +149,9 @@ func (w *dirWalk) contents(s *source, dst *dir) error {
 			return err
 		}
 	}
-	w.eaten.leave(s.path, s.eaten)
+	if w.t.o.Consume {
+		w.eaten.leave(s.path, s.eaten)
+	}
 	return w.pool.Err()
 }
 
