@@ -133,7 +133,7 @@ func (f *File) readBareMetadata(path string) error {
 		return f.readUserMeta()
 	}
 	if f.file == nil {
-		target, err := readLinkAt(f.repo.objectsFD(), path)
+		target, err := linuxfs.ReadLink(f.repo.objectsFD(), path)
 		if err != nil {
 			return err
 		}
@@ -204,15 +204,6 @@ func (f *File) readXattrs(path string) (err error) {
 		f.Header.Xattrs, err = CaptureXattrsAt(f.repo.objectsFD(), path)
 	}
 	return err
-}
-
-func readLinkAt(dirfd int, path string) (string, error) {
-	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(dirfd, path, buf)
-	if err != nil {
-		return "", err
-	}
-	return string(buf[:n]), nil
 }
 
 // Read reads the body.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/linuxfs"
 )
 
 // reachable marks the objects that commits consist of, each directory once however
@@ -58,7 +59,7 @@ func (s *reachable) hasAttached() bool {
 
 // payloadTarget reads ../xx/rest.file out of the link to a payload.
 func (r *Repo) payloadTarget(n object.Name) (c object.Checksum, ok bool) {
-	target, err := readLinkAt(r.objectsFD(), r.loosePath(n))
+	target, err := linuxfs.ReadLink(r.objectsFD(), r.loosePath(n))
 	if err != nil {
 		return c, false
 	}

@@ -24,9 +24,25 @@ type Xattr struct {
 	Value []byte
 }
 
-// procPath is a path that reaches the file behind a descriptor, also where a
-// call takes only paths.
-func procPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
+// ReadLink reads the target of the symlink name in the directory dirfd, or of dirfd
+// itself, opened with O_PATH, when name is empty.
+func ReadLink(dirfd int, name string) (string, error) {
+	buf := make([]byte, 256)
+	for {
+		n, err := unix.Readlinkat(dirfd, name, buf)
+		if err != nil {
+			return "", err
+		}
+		if n < len(buf) {
+			return string(buf[:n]), nil
+		}
+		buf = make([]byte, 4*len(buf))
+	}
+}
+
+// ProcPath is a path that reaches the file itself behind a descriptor, be it a symlink
+// or one that cannot be opened, where a call takes only paths.
+func ProcPath(fd int) string { return "/proc/self/fd/" + strconv.Itoa(fd) }
 
 // Xattrs reads all extended attributes of an open file, in the kernel's order.
 // A file system without them has none.
@@ -39,7 +55,7 @@ func Xattrs(fd int) ([]Xattr, error) {
 // LXattrs reads all extended attributes of name in the directory dirfd without
 // following it when it is a symlink.
 func LXattrs(dirfd int, name string) ([]Xattr, error) {
-	path := procPath(dirfd) + "/" + name
+	path := ProcPath(dirfd) + "/" + name
 	return readXattrs(
 		func(buf []byte) (int, error) { return unix.Llistxattr(path, buf) },
 		func(name string, buf []byte) (int, error) { return unix.Lgetxattr(path, name, buf) })
@@ -102,7 +118,7 @@ func ReadXattr(fd int, name string) ([]byte, error) {
 // ReadLXattr reads one extended attribute of name in the directory dirfd without
 // following a symlink.
 func ReadLXattr(dirfd int, name, attr string) ([]byte, error) {
-	path := procPath(dirfd) + "/" + name
+	path := ProcPath(dirfd) + "/" + name
 	return readSized(make([]byte, 128), func(buf []byte) (int, error) { return unix.Lgetxattr(path, attr, buf) })
 }
 
@@ -117,7 +133,7 @@ func SetXattr(fd int, name string, value []byte) error {
 // SetLXattr sets an extended attribute of name in the directory dirfd without
 // following a symlink.
 func SetLXattr(dirfd int, name, attr string, value []byte) error {
-	if err := unix.Lsetxattr(procPath(dirfd)+"/"+name, attr, value, 0); err != nil {
+	if err := unix.Lsetxattr(ProcPath(dirfd)+"/"+name, attr, value, 0); err != nil {
 		return fmt.Errorf("set xattr %s: %w", attr, err)
 	}
 	return nil
@@ -144,7 +160,7 @@ func Open(dirfd int, name string, flags int, mode uint32) (*os.File, error) {
 // ReopenReadOnly opens the file behind f once more, for reading only, also when it
 // has no name.
 func ReopenReadOnly(f *os.File) (*os.File, error) {
-	return Open(unix.AT_FDCWD, procPath(int(f.Fd())), unix.O_RDONLY, 0)
+	return Open(unix.AT_FDCWD, ProcPath(int(f.Fd())), unix.O_RDONLY, 0)
 }
 
 // TempName returns a name that nobody else is likely to use.

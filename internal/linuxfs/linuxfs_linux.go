@@ -63,7 +63,7 @@ func (t *Temp) Close() error {
 // of the name that it was opened by. It returns an error that is fs.ErrExist where
 // the name is taken.
 func Link(f *os.File, dirfd int, name string) error {
-	return unix.Linkat(unix.AT_FDCWD, procPath(int(f.Fd())), dirfd, name, unix.AT_SYMLINK_FOLLOW)
+	return unix.Linkat(unix.AT_FDCWD, ProcPath(int(f.Fd())), dirfd, name, unix.AT_SYMLINK_FOLLOW)
 }
 
 // Clone makes dst share src's blocks (FICLONE). It returns an error that is

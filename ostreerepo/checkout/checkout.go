@@ -39,7 +39,7 @@ type Options struct {
 	ForceCopy          bool // no hard links, and directories keep their modification times
 	ForceCopyZerosized bool // empty files are copied, as libostree always does; only keeps the cache out
 
-	// Whiteouts acts on the files of container layers: a .wh.NAME removes NAME,
+	// Whiteouts acts on the files that are whiteouts: a .wh.NAME removes NAME,
 	// and a .wh..wh..opq all that was in its directory. Neither is written.
 	Whiteouts bool
 	// PassthroughWhiteouts makes a file .ostree-wh.NAME the overlayfs whiteout

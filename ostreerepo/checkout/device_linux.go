@@ -1,8 +1,7 @@
 package checkout
 
 import (
-	"strconv"
-
+	"github.com/treenail/treenail/internal/linuxfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -19,5 +18,5 @@ func chmodWhiteout(dirfd int, name string, mode uint32) error {
 		return err
 	}
 	defer unix.Close(fd)
-	return unix.Chmod("/proc/self/fd/"+strconv.Itoa(fd), mode)
+	return unix.Chmod(linuxfs.ProcPath(fd), mode)
 }

@@ -5,6 +5,7 @@ import (
 	"os"
 
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/linuxfs"
 	"github.com/treenail/treenail/ostreerepo"
 	"golang.org/x/sys/unix"
 )
@@ -41,7 +42,7 @@ func (how comparison) header(st *unix.Stat_t) object.FileHeader {
 
 func identicalLink(dirfd int, name string, sum object.Checksum, how comparison, st *unix.Stat_t) (same bool, err error) {
 	h := how.header(st)
-	if h.Target, err = readLink(dirfd, name); err != nil {
+	if h.Target, err = linuxfs.ReadLink(dirfd, name); err != nil {
 		return false, err
 	}
 	if !how.noXattrs {
@@ -79,18 +80,9 @@ func identicalFile(dirfd int, name string, sum object.Checksum, how comparison) 
 // sameTarget reports whether name is a symlink to target. Where a symlink is
 // copied, libostree asks for no more.
 func sameTarget(dirfd int, name, target string) (bool, error) {
-	got, err := readLink(dirfd, name)
+	got, err := linuxfs.ReadLink(dirfd, name)
 	if err == unix.EINVAL { // no symlink
 		return false, nil
 	}
 	return got == target, err
-}
-
-func readLink(dirfd int, name string) (string, error) {
-	buf := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(dirfd, name, buf)
-	if err != nil {
-		return "", err
-	}
-	return string(buf[:n]), nil
 }

@@ -13,7 +13,7 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// The names of whiteouts, OCI's and libostree's own. Only regular files are
+// The names of whiteouts, those of tars and libostree's own. Only regular files are
 // whiteouts.
 const (
 	whiteoutPrefix    = ".wh."

@@ -180,8 +180,7 @@ func (f *file) describe(n *composefs.Node, c object.Checksum) {
 	}
 	n.Size, n.Digest = uint64(f.size), f.digest
 	if f.size > 0 {
-		s := c.String()
-		n.Payload = s[:2] + "/" + s[2:] + ".file"
+		n.Payload = object.Name{Checksum: c, Type: object.TypeFile}.LoosePath(false)
 	}
 }
 

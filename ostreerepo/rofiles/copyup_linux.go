@@ -82,11 +82,11 @@ func copyFile(out, in *os.File, st *unix.Stat_t) error {
 }
 
 func copyLink(dirfd int, name, temp string, fd int, st *unix.Stat_t) error {
-	target, err := readlink(fd)
+	target, err := linuxfs.ReadLink(fd, "")
 	if err != nil {
 		return err
 	}
-	if err := unix.Symlinkat(string(target), dirfd, temp); err != nil {
+	if err := unix.Symlinkat(target, dirfd, temp); err != nil {
 		return err
 	}
 	if err := unix.Fchownat(dirfd, temp, int(st.Uid), int(st.Gid), unix.AT_SYMLINK_NOFOLLOW); err != nil {
@@ -102,10 +102,4 @@ func copyLink(dirfd int, name, temp string, fd int, st *unix.Stat_t) error {
 		}
 	}
 	return unix.UtimesNanoAt(dirfd, temp, []unix.Timespec{st.Atim, st.Mtim}, unix.AT_SYMLINK_NOFOLLOW)
-}
-
-func readlink(fd int) ([]byte, error) {
-	target := make([]byte, unix.PathMax)
-	n, err := unix.Readlinkat(fd, "", target)
-	return target[:max(n, 0)], err
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"github.com/treenail/treenail/internal/linuxfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -59,7 +60,7 @@ func (r *root) openFile(path string, flags uint32) (f *file, e syscall.Errno) {
 		if st.Mode&unix.S_IFMT != unix.S_IFREG { // put there meanwhile; the kernel shall look again
 			return unix.ESTALE
 		}
-		opened, err := unix.Open(link(fd), int(flags)&(keptFlags|unix.O_TRUNC)|unix.O_CLOEXEC, 0)
+		opened, err := unix.Open(linuxfs.ProcPath(fd), int(flags)&(keptFlags|unix.O_TRUNC)|unix.O_CLOEXEC, 0)
 		if err == nil {
 			f = newFile(opened)
 		}
@@ -101,7 +102,7 @@ func (f *file) setattr(ctx context.Context, in *fuse.SetAttrIn, out *fuse.AttrOu
 
 func setattr(fd int, in *fuse.SetAttrIn) error {
 	if mode, ok := in.GetMode(); ok {
-		if err := unix.Chmod(link(fd), mode&0o7777); err != nil {
+		if err := unix.Chmod(linuxfs.ProcPath(fd), mode&0o7777); err != nil {
 			return err
 		}
 	}
@@ -113,7 +114,7 @@ func setattr(fd int, in *fuse.SetAttrIn) error {
 		}
 	}
 	if size, ok := in.GetSize(); ok {
-		if err := unix.Truncate(link(fd), int64(size)); err != nil {
+		if err := unix.Truncate(linuxfs.ProcPath(fd), int64(size)); err != nil {
 			return err
 		}
 	}

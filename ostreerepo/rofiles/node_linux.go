@@ -7,6 +7,7 @@ import (
 
 	"github.com/hanwen/go-fuse/v2/fs"
 	"github.com/hanwen/go-fuse/v2/fuse"
+	"github.com/treenail/treenail/internal/linuxfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -98,7 +99,7 @@ func (n *node) Getattr(ctx context.Context, f fs.FileHandle, out *fuse.AttrOut) 
 // Access asks what this process may do.
 func (n *node) Access(_ context.Context, mask uint32) syscall.Errno {
 	return n.file(func(fd int) error {
-		err := unix.Faccessat(unix.AT_FDCWD, link(fd), mask, 0)
+		err := unix.Faccessat(unix.AT_FDCWD, linuxfs.ProcPath(fd), mask, 0)
 		if err == unix.ELOOP { // a symlink can be read
 			return nil
 		}
@@ -128,8 +129,9 @@ func (n *node) Fsync(ctx context.Context, f fs.FileHandle, flags uint32) syscall
 }
 
 func (n *node) Readlink(context.Context) (target []byte, e syscall.Errno) {
-	e = n.file(func(fd int) (err error) {
-		target, err = readlink(fd)
+	e = n.file(func(fd int) error {
+		text, err := linuxfs.ReadLink(fd, "")
+		target = []byte(text)
 		return err
 	})
 	return target, e

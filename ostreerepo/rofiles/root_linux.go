@@ -1,11 +1,11 @@
 package rofiles
 
 import (
-	"fmt"
 	"os"
 	"path"
 	"sync"
 
+	"github.com/treenail/treenail/internal/linuxfs"
 	"golang.org/x/sys/unix"
 )
 
@@ -87,15 +87,11 @@ func (r *root) parent(file string, fn func(dirfd int, name string) error) error 
 	return fn(fd, name)
 }
 
-// link is a path by which system calls reach the file itself that a descriptor
-// names, even a symlink or one that cannot be opened.
-func link(fd int) string { return fmt.Sprintf("/proc/self/fd/%d", fd) }
-
 // reopen opens the file that a descriptor names.
 func reopen(fd int, flags int) (*os.File, error) {
-	opened, err := unix.Open(link(fd), flags|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
+	opened, err := unix.Open(linuxfs.ProcPath(fd), flags|unix.O_CLOEXEC|unix.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
-	return os.NewFile(uintptr(opened), link(fd)), nil
+	return os.NewFile(uintptr(opened), linuxfs.ProcPath(fd)), nil
 }

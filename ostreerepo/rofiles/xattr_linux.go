@@ -4,13 +4,14 @@ import (
 	"context"
 	"syscall"
 
+	"github.com/treenail/treenail/internal/linuxfs"
 	"golang.org/x/sys/unix"
 )
 
 // Getxattr reads an extended attribute.
 func (n *node) Getxattr(_ context.Context, attr string, dest []byte) (size uint32, e syscall.Errno) {
 	e = n.file(func(fd int) error {
-		s, err := unix.Getxattr(link(fd), attr, dest)
+		s, err := unix.Getxattr(linuxfs.ProcPath(fd), attr, dest)
 		size = uint32(max(s, 0))
 		return err
 	})
@@ -20,7 +21,7 @@ func (n *node) Getxattr(_ context.Context, attr string, dest []byte) (size uint3
 // Listxattr lists the names of extended attributes.
 func (n *node) Listxattr(_ context.Context, dest []byte) (size uint32, e syscall.Errno) {
 	e = n.file(func(fd int) error {
-		s, err := unix.Listxattr(link(fd), dest)
+		s, err := unix.Listxattr(linuxfs.ProcPath(fd), dest)
 		size = uint32(max(s, 0))
 		return err
 	})
@@ -29,10 +30,10 @@ func (n *node) Listxattr(_ context.Context, dest []byte) (size uint32, e syscall
 
 // Setxattr sets an extended attribute of what is not shared.
 func (n *node) Setxattr(_ context.Context, attr string, data []byte, flags uint32) syscall.Errno {
-	return n.change(func(fd int) error { return unix.Setxattr(link(fd), attr, data, int(flags)) })
+	return n.change(func(fd int) error { return unix.Setxattr(linuxfs.ProcPath(fd), attr, data, int(flags)) })
 }
 
 // Removexattr removes an extended attribute of what is not shared.
 func (n *node) Removexattr(_ context.Context, attr string) syscall.Errno {
-	return n.change(func(fd int) error { return unix.Removexattr(link(fd), attr) })
+	return n.change(func(fd int) error { return unix.Removexattr(linuxfs.ProcPath(fd), attr) })
 }

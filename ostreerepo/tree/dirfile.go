@@ -21,12 +21,13 @@ func (e *entryAt) regular() bool { return uint32(e.st.Mode)&object.ModeTypeMask 
 // file puts a file in the tree and has a worker store it, unless its object is
 // known already.
 func (w *dirWalk) file(s *source, dst *dir, e entryAt) error {
-	if known, ok := w.known(&e); ok && w.takesKnown() {
+	known, ok := w.known(&e)
+	if ok && w.takesKnown() {
 		w.t.tx.CountCacheHit()
 		w.t.report(e.st.Size)
 		return dst.setFile(e.name, &file{known})
 	}
-	f, store := w.plan(s, &e)
+	f, store := w.plan(s, &e, known, ok)
 	if err := dst.setFile(e.name, f); err != nil {
 		return err
 	}
@@ -38,10 +39,11 @@ func (w *dirWalk) file(s *source, dst *dir, e entryAt) error {
 	return err
 }
 
-// plan returns the entry's place in the tree and what will fill it.
-func (w *dirWalk) plan(s *source, e *entryAt) (f *file, store func() error) {
+// plan returns the entry's place in the tree and what will fill it: with a known
+// object, or from the file.
+func (w *dirWalk) plan(s *source, e *entryAt, known object.Checksum, isKnown bool) (f *file, store func() error) {
 	f = &file{}
-	if known, ok := w.known(e); ok {
+	if isKnown {
 		return f, func() error { return w.storeKnown(s, e, f, known) }
 	}
 	if e.st.Nlink > 1 && e.regular() && w.t.filter.override == nil {
@@ -110,7 +112,7 @@ func (w *dirWalk) store(s *source, e *entryAt, f *file) error {
 	}
 	h := headerOf(&e.st)
 	var err error
-	if h.Target, err = readLink(s.fd, e.name); err != nil {
+	if h.Target, err = linuxfs.ReadLink(s.fd, e.name); err != nil {
 		return w.error("readlink", e.path, err)
 	}
 	if !w.t.filter.noDirXattrs {
@@ -184,18 +186,4 @@ func (w *dirWalk) openRegular(s *source, e *entryAt) (*os.File, error) {
 		return nil, w.error("open", e.path, err)
 	}
 	return f, nil
-}
-
-func readLink(dirfd int, name string) (string, error) {
-	buf := make([]byte, 256)
-	for {
-		n, err := unix.Readlinkat(dirfd, name, buf)
-		if err != nil {
-			return "", err
-		}
-		if n < len(buf) {
-			return string(buf[:n]), nil
-		}
-		buf = make([]byte, 4*len(buf))
-	}
 }

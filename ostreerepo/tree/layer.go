@@ -9,7 +9,7 @@ import (
 	"github.com/treenail/treenail/format/object"
 )
 
-// Layer says how AddLayer reads a layer of a container image.
+// Layer says how AddLayer reads a tar that is laid over a tree with whiteouts.
 type Layer struct {
 	// Rename rewrites the names of which a path consists, of entries and of the
 	// targets of hard links; nil: not at all. It may change its argument.
@@ -39,9 +39,8 @@ func (l *Layer) rename(path []string) []string {
 	return l.Rename(path)
 }
 
-// AddLayer lays a layer of a container image over the tree (OCI image-spec,
-// layer.md): a tar, whose later entries replace earlier ones, also a directory a
-// file and the reverse. Directories that no entry describes are made with the
+// AddLayer lays a tar over the tree whose later entries replace earlier ones, also a
+// directory a file and the reverse. Directories that no entry describes are made with the
 // mode 0755 and the owner 0:0. Whiteouts stay the files that they are; AddOverlay
 // acts on them.
 //
@@ -155,7 +154,7 @@ func (d *dir) walk(path string, visit func(string, *dir)) {
 	}
 }
 
-// Whiteouts in the layers of images (OCI image-spec, layer.md).
+// Names of whiteouts, which remove NAME, or all, of what lies below.
 const (
 	whiteoutPrefix = ".wh."
 	whiteoutOpaque = ".wh..wh..opq"
