@@ -9,6 +9,8 @@ import (
 	"io"
 	"slices"
 	"strings"
+
+	"github.com/treenail/treenail/format/object"
 )
 
 // WriteDump writes a tree as text that ParseDump reads: each directory before what
@@ -62,7 +64,7 @@ func (d *dumper) node(n *Node, at string) {
 		}
 	}
 	size := file.Size
-	if file.kind() == typeSymlink {
+	if file.kind() == object.ModeSymlink {
 		size = uint64(len(file.Payload))
 	}
 	d.line.Reset()

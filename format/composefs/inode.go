@@ -83,10 +83,10 @@ func (m *image) add(parent *inode, n *Node) (*inode, error) {
 	}
 	in := &inode{Node: n, parent: parent, number: uint32(len(m.inodes)), mode: n.Mode, size: n.Size, nlink: max(1, n.Nlink)}
 	switch {
-	case n.kind() == typeSymlink:
+	case n.kind() == object.ModeSymlink:
 		in.size = uint64(len(n.Payload))
 	case n.isWhiteout():
-		in.mode, in.size, m.version = typeRegular|n.Mode&^typeMask, 0, 1
+		in.mode, in.size, m.version = object.ModeRegular|n.Mode&^object.ModeTypeMask, 0, 1
 	}
 	if cmp.Or(cmp.Compare(n.Seconds, m.earliest.Seconds), cmp.Compare(n.Nanoseconds, m.earliest.Nanoseconds)) < 0 {
 		m.earliest = n
@@ -103,7 +103,7 @@ func (m *image) expand(in *inode) (err error) {
 	if in.xattrs, err = m.xattrs(in); err != nil {
 		return fmt.Errorf("path %s: %w", in.path(), err)
 	}
-	if in.kind() != typeDir {
+	if in.kind() != object.ModeDir {
 		return nil
 	}
 	in.nlink = 2
@@ -163,8 +163,8 @@ func (in *inode) hidden() []*Node {
 		taken[child.Name] = true
 	}
 	var xattrs object.Xattrs
-	if label, ok := in.Xattrs.Lookup(labelXattr); ok {
-		xattrs = object.Xattrs{{Name: labelXattr, Value: label}}
+	if label, ok := in.Xattrs.Lookup(object.LabelXattr); ok {
+		xattrs = object.Xattrs{{Name: object.LabelXattr, Value: label}}
 	}
 	var nodes []*Node
 	for i := range 256 {
@@ -172,7 +172,7 @@ func (in *inode) hidden() []*Node {
 		if taken[name] {
 			continue
 		}
-		nodes = append(nodes, &Node{Name: name, Mode: typeChar | 0o644, UID: in.UID, GID: in.GID,
+		nodes = append(nodes, &Node{Name: name, Mode: object.ModeChar | 0o644, UID: in.UID, GID: in.GID,
 			Seconds: in.Seconds, Nanoseconds: in.Nanoseconds, Xattrs: xattrs, hides: true})
 	}
 	return nodes
@@ -190,7 +190,7 @@ func (m *image) resolveLinks() error {
 	for _, l := range m.links {
 		e := &l.dir.entries[l.index]
 		e.inode = inodes[l.to]
-		if e.inode == nil || e.kind() == typeDir {
+		if e.inode == nil || e.kind() == object.ModeDir {
 			return fmt.Errorf("path %s: hard link %s to what is no file of the tree", l.dir.path(), e.name)
 		}
 	}

@@ -9,18 +9,6 @@ import (
 	"github.com/treenail/treenail/format/object"
 )
 
-// Types of files, in the bits of a mode that typeMask selects.
-const (
-	typeMask    = 0o170000
-	typeFIFO    = 0o010000
-	typeChar    = 0o020000
-	typeDir     = 0o040000
-	typeBlock   = 0o060000
-	typeRegular = 0o100000
-	typeSymlink = 0o120000
-	typeSocket  = 0o140000
-)
-
 // Node is a file or directory of a tree. Write does not change it, so nodes may
 // share what they point to.
 type Node struct {
@@ -61,17 +49,19 @@ const (
 	maxChunks  = 1024               // of a file
 )
 
-func (n *Node) kind() uint32 { return n.Mode & typeMask }
+func (n *Node) kind() uint32 { return n.Mode & object.ModeTypeMask }
 
-func (n *Node) isDir() bool { return n.Link == nil && n.kind() == typeDir }
+func (n *Node) isDir() bool { return n.Link == nil && n.kind() == object.ModeDir }
 
 // isWhiteout reports whether the node is what overlayfs takes for a deleted file.
 func (n *Node) isWhiteout() bool {
-	return n.Link == nil && n.kind() == typeChar && n.Rdev == 0 && !n.hides
+	return n.Link == nil && n.kind() == object.ModeChar && n.Rdev == 0 && !n.hides
 }
 
 // isRemote reports whether the contents of a regular file lie elsewhere.
-func (n *Node) isRemote() bool { return n.kind() == typeRegular && n.Size > 0 && len(n.Content) == 0 }
+func (n *Node) isRemote() bool {
+	return n.kind() == object.ModeRegular && n.Size > 0 && len(n.Content) == 0
+}
 
 // checkName refuses what no directory can hold.
 func checkName(name string) error {
@@ -89,23 +79,23 @@ func checkName(name string) error {
 // check refuses what no image can hold.
 func (n *Node) check() error {
 	switch n.kind() {
-	case typeDir:
-	case typeSymlink:
+	case object.ModeDir:
+	case object.ModeSymlink:
 		if n.Payload == "" {
 			return errors.New("symlink without a target")
 		}
-	case typeRegular:
+	case object.ModeRegular:
 		if err := n.checkContents(); err != nil {
 			return err
 		}
-	case typeFIFO, typeChar, typeBlock, typeSocket:
+	case object.ModeFIFO, object.ModeChar, object.ModeBlock, object.ModeSocket:
 	default:
 		return fmt.Errorf("invalid mode %o", n.Mode)
 	}
 	switch {
 	case n.Mode > math.MaxUint16:
 		return fmt.Errorf("invalid mode %o", n.Mode)
-	case n.kind() != typeDir && len(n.Children) > 0:
+	case n.kind() != object.ModeDir && len(n.Children) > 0:
 		return errors.New("not a directory, but there are files in it")
 	case len(n.Payload) > maxPath:
 		return fmt.Errorf("path of %d bytes exceeds the limit of %d", len(n.Payload), maxPath)

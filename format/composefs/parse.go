@@ -133,7 +133,7 @@ func (p *parser) node(fields []string) (*Node, error) {
 	n.Mode = uint32(num.parse(mode, 8, 16))
 	if isLink {
 		target, err := unescapeOptional(fields[fieldPayload])
-		if err == nil && n.kind() == typeDir {
+		if err == nil && n.kind() == object.ModeDir {
 			err = errors.New("hard link to a directory")
 		}
 		p.links[n] = target
@@ -161,7 +161,7 @@ func (n *Node) parseTexts(fields []string) (err error) {
 	if err != nil {
 		return err
 	}
-	if n.kind() == typeRegular && fields[fieldContent] != "-" {
+	if n.kind() == object.ModeRegular && fields[fieldContent] != "-" {
 		if uint64(len(content)) != n.Size {
 			return fmt.Errorf("content of %d bytes for a file of %d", len(content), n.Size)
 		}
@@ -219,7 +219,7 @@ func (p *parser) resolveLinks() error {
 				return fmt.Errorf("hard link %s: no file %q", link.Name, target)
 			}
 		}
-		if to.isPending(p) || to.kind() == typeDir {
+		if to.isPending(p) || to.kind() == object.ModeDir {
 			return fmt.Errorf("hard link %s leads to no file", link.Name)
 		}
 		link.Link = to

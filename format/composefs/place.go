@@ -3,6 +3,8 @@ package composefs
 import (
 	"math"
 	"math/bits"
+
+	"github.com/treenail/treenail/format/object"
 )
 
 const (
@@ -74,15 +76,15 @@ func (in *inode) measure() {
 		}
 	}
 	switch {
-	case in.kind() == typeDir:
+	case in.kind() == object.ModeDir:
 		blocks := in.direntBlocks()
 		in.blocks = uint64(len(blocks)) - 1
 		in.setTail(direntsSize(blocks[in.blocks]))
-	case in.kind() == typeSymlink:
+	case in.kind() == object.ModeSymlink:
 		in.tail = in.size
 	case in.isRemote():
 		in.tail = 4 * chunks(in.size)
-	case in.kind() == typeRegular && in.size > 0:
+	case in.kind() == object.ModeRegular && in.size > 0:
 		in.blocks = in.size / blockSize
 		in.setTail(in.size % blockSize)
 	}
@@ -108,7 +110,7 @@ func (in *inode) moveTail() {
 // kind has no time: it is the file system's.
 func (in *inode) fitsCompact(earliest *Node) bool {
 	size := in.size
-	if in.kind() == typeDir {
+	if in.kind() == object.ModeDir {
 		size = in.blocks*blockSize + in.tail
 	}
 	return in.Seconds == earliest.Seconds && in.Nanoseconds == earliest.Nanoseconds &&
@@ -119,7 +121,7 @@ func (in *inode) fitsCompact(earliest *Node) bool {
 // at start, so that what has to lie within one block does: the tail, of a symlink
 // with the inode. What can't is moved out of the inode.
 func (in *inode) keepTogether(start uint64) (padding uint64) {
-	if in.kind() == typeSymlink {
+	if in.kind() == object.ModeSymlink {
 		end := start + in.headSize() + in.tail - 1
 		if in.headSize()+in.tail >= blockSize {
 			in.moveTail()

@@ -6,6 +6,7 @@ import (
 	"io"
 
 	"github.com/treenail/treenail/format/fsverity"
+	"github.com/treenail/treenail/format/object"
 )
 
 // Write writes the image of a tree and returns its fs-verity digest, which is also
@@ -116,10 +117,10 @@ func (w *writer) inode(m *image, in *inode) {
 		return
 	}
 	switch {
-	case in.kind() == typeDir:
+	case in.kind() == object.ModeDir:
 		blocks := in.direntBlocks()
 		w.dirents(blocks[len(blocks)-1])
-	case in.kind() == typeSymlink:
+	case in.kind() == object.ModeSymlink:
 		w.buf = append(w.buf, in.Payload...)
 	case in.isRemote():
 		w.holes(in.tail)
@@ -185,10 +186,10 @@ func (in *inode) xattrCount() uint64 {
 
 // dataSize is the size that the inode says.
 func (in *inode) dataSize() uint64 {
-	switch in.mode & typeMask {
-	case typeDir:
+	switch in.mode & object.ModeTypeMask {
+	case object.ModeDir:
 		return in.blocks*blockSize + in.tail
-	case typeRegular, typeSymlink:
+	case object.ModeRegular, object.ModeSymlink:
 		return in.size
 	}
 	return 0
@@ -198,10 +199,10 @@ func (in *inode) dataSize() uint64 {
 // chunks a file of holes has, or which device it is.
 func (w *writer) location(in *inode) uint64 {
 	var v uint64
-	switch in.mode & typeMask {
-	case typeChar, typeBlock:
+	switch in.mode & object.ModeTypeMask {
+	case object.ModeChar, object.ModeBlock:
 		return uint64(in.Rdev)
-	case typeDir, typeRegular, typeSymlink:
+	case object.ModeDir, object.ModeRegular, object.ModeSymlink:
 		if in.blocks > 0 {
 			v = w.nextBlock
 			w.nextBlock += in.blocks
@@ -253,18 +254,18 @@ func (w *writer) dirents(entries []entry) {
 
 // fileType is the type of a file as directories say it.
 func fileType(mode uint32) uint64 {
-	switch mode & typeMask {
-	case typeRegular:
+	switch mode & object.ModeTypeMask {
+	case object.ModeRegular:
 		return 1
-	case typeDir:
+	case object.ModeDir:
 		return 2
-	case typeChar:
+	case object.ModeChar:
 		return 3
-	case typeBlock:
+	case object.ModeBlock:
 		return 4
-	case typeFIFO:
+	case object.ModeFIFO:
 		return 5
-	case typeSocket:
+	case object.ModeSocket:
 		return 6
 	}
 	return 7 // symlink
@@ -281,12 +282,12 @@ func (w *writer) holes(n uint64) {
 func (w *writer) data(in *inode) {
 	switch {
 	case in.blocks == 0:
-	case in.kind() == typeDir:
+	case in.kind() == object.ModeDir:
 		for _, block := range in.direntBlocks()[:in.blocks] {
 			w.dirents(block)
 			w.pad(blockSize)
 		}
-	case in.kind() == typeSymlink:
+	case in.kind() == object.ModeSymlink:
 		w.buf = append(w.buf, in.Payload...)
 	case in.isRemote():
 		w.holes(blockSize)

@@ -7,8 +7,6 @@ import (
 )
 
 const (
-	labelXattr = "security.selinux"
-
 	overlayPrefix = "trusted.overlay."
 	escapedPrefix = "trusted.overlay.overlay."
 	userPrefix    = "user.overlay." // of an overlayfs that an unprivileged user mounts

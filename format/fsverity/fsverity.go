@@ -18,8 +18,8 @@ import (
 const (
 	// Size is that of a digest, in bytes.
 	Size = sha256.Size
-	// BlockSize is that of the blocks that are hashed, in bytes.
-	BlockSize = 4096
+	// blockSize is that of the blocks that are hashed, in bytes.
+	blockSize = 4096
 )
 
 // Sum returns the digest of a file with these contents.
@@ -45,16 +45,16 @@ type digest struct {
 
 type block struct {
 	n    int
-	data [BlockSize]byte
+	data [blockSize]byte
 }
 
 // Write takes in more of the file. It never fails.
 func (d *digest) Write(p []byte) (int, error) {
 	d.size += uint64(len(p))
 	for rest := p; len(rest) > 0; {
-		if d.empty() && len(rest) > BlockSize {
-			d.push(1, sha256.Sum256(rest[:BlockSize]))
-			rest = rest[BlockSize:]
+		if d.empty() && len(rest) > blockSize {
+			d.push(1, sha256.Sum256(rest[:blockSize]))
+			rest = rest[blockSize:]
 			continue
 		}
 		rest = rest[d.fill(rest):]
@@ -68,10 +68,10 @@ func (d *digest) empty() bool { return len(d.levels) == 0 || d.levels[0].n == 0 
 // fill copies into the block of data and returns how much.
 func (d *digest) fill(p []byte) int {
 	b := d.level(0)
-	if b.n == BlockSize {
+	if b.n == blockSize {
 		b.n = 0
 		d.push(1, sha256.Sum256(b.data[:]))
-		if len(p) > BlockSize {
+		if len(p) > blockSize {
 			return 0
 		}
 	}
@@ -90,7 +90,7 @@ func (d *digest) level(n int) *block {
 // push appends a hash to a level.
 func (d *digest) push(level int, sum [Size]byte) {
 	b := d.level(level)
-	if b.n == BlockSize {
+	if b.n == blockSize {
 		b.n = 0
 		d.push(level+1, sha256.Sum256(b.data[:]))
 	}
@@ -141,5 +141,5 @@ func (d *digest) Reset() { *d = digest{} }
 // Size is Size.
 func (d *digest) Size() int { return Size }
 
-// BlockSize is BlockSize.
-func (d *digest) BlockSize() int { return BlockSize }
+// BlockSize is that of the blocks that are hashed, in bytes.
+func (d *digest) BlockSize() int { return blockSize }

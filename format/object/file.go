@@ -16,9 +16,13 @@ import (
 // The bits of a Unix mode that objects record.
 const (
 	ModeTypeMask = 0o170000
+	ModeFIFO     = 0o010000
+	ModeChar     = 0o020000
 	ModeDir      = 0o040000
+	ModeBlock    = 0o060000
 	ModeRegular  = 0o100000
 	ModeSymlink  = 0o120000
+	ModeSocket   = 0o140000
 	ModePerm     = 0o7777
 )
 

@@ -91,14 +91,12 @@ func readEnd(body io.Reader, size int64) error {
 	return err
 }
 
-const selinuxXattr = "security.selinux"
-
 // paxRecords repeats the xattrs for the container runtime. The SELinux label is
 // left out: it is the host's business there.
 func paxRecords(xattrs object.Xattrs) ([]byte, error) {
 	var out []byte
 	for _, x := range xattrs {
-		if x.Name == selinuxXattr {
+		if x.Name == object.LabelXattr {
 			continue
 		}
 		if !utf8.ValidString(x.Name) {

@@ -6,6 +6,8 @@ import (
 	"io"
 	"io/fs"
 	"strings"
+
+	"github.com/treenail/treenail/format/object"
 )
 
 // Policy is what a policy says about files. The zero Policy labels nothing. A
@@ -136,7 +138,7 @@ func (p *Policy) Label(path string, mode uint32) (context string, ok bool) {
 	for _, s := range p.subs {
 		path = s.apply(path)
 	}
-	context = p.index.lookup(path, mode&modeType)
+	context = p.index.lookup(path, mode&object.ModeTypeMask)
 	return context, context != ""
 }
 

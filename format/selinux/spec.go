@@ -4,17 +4,14 @@ import (
 	"fmt"
 	"math"
 	"strings"
-)
 
-// Types of files, in the bits of a mode.
-const (
-	modeType    = 0o170000
-	modeRegular = 0o100000
+	"github.com/treenail/treenail/format/object"
 )
 
 // kinds are the types of files by the letter that stands for them.
 var kinds = map[string]uint32{
-	"--": modeRegular, "-d": 0o040000, "-l": 0o120000, "-c": 0o020000, "-b": 0o060000, "-p": 0o010000, "-s": 0o140000,
+	"--": object.ModeRegular, "-d": object.ModeDir, "-l": object.ModeSymlink, "-c": object.ModeChar,
+	"-b": object.ModeBlock, "-p": object.ModeFIFO, "-s": object.ModeSocket,
 }
 
 const none = "<<none>>"

@@ -8,10 +8,10 @@
 //
 //	signer, err := sign.Ed25519.ParseSecretKey(secret)
 //	signature, err := signer.Sign(commit)
-//	metadata = sign.Append(metadata, sign.KeyEd25519, signature)
+//	metadata = sign.Append(metadata, sign.Ed25519.Key(), signature)
 //
 //	key, err := sign.Ed25519.ParsePublicKey(public)
-//	signatures, ok := sign.Signatures(metadata, sign.KeyEd25519)
+//	signatures, ok := sign.Signatures(metadata, sign.Ed25519.Key())
 //	message, err := sign.Ed25519.Verify(commit, signatures, []*sign.PublicKey{key}, nil)
 //
 // Errors in this package that begin with a capital have libostree's words.

@@ -33,7 +33,7 @@ func ParseType(name string) (Type, error) {
 	return "", ErrType
 }
 
-// Key is the engine's key in dictionaries of signatures.
+// Key is the engine's key in dictionaries of signatures (libostree, ostree-sign-*.c).
 func (t Type) Key() string { return "ostree.sign." + string(t) }
 
 // verifier reports whether a signature of data is right. An error says that it is
@@ -51,9 +51,6 @@ type PublicKey struct {
 
 // String is the key in hexadecimal.
 func (k *PublicKey) String() string { return hex.EncodeToString(k.raw) }
-
-// Equal reports whether two keys are the same.
-func (k *PublicKey) Equal(other *PublicKey) bool { return bytes.Equal(k.raw, other.raw) }
 
 // A Signer signs data with a secret key.
 type Signer struct {

@@ -6,13 +6,8 @@ import (
 	"github.com/treenail/treenail/format/gvariant"
 )
 
-// Keys of the signatures of each engine (libostree, ostree-sign-*.c).
-const (
-	KeyGPG     = "ostree.gpgsigs"
-	KeyEd25519 = "ostree.sign.ed25519"
-	KeySPKI    = "ostree.sign.spki"
-	KeyDummy   = "ostree.sign.dummy"
-)
+// KeyGPG is the key of GPG's signatures; Type.Key is that of each other engine.
+const KeyGPG = "ostree.gpgsigs"
 
 const signaturesType gvariant.Type = "aay"
 

@@ -21,23 +21,23 @@ import (
 
 func TestMetadata(t *testing.T) {
 	var v gvariant.Value
-	if _, ok := sign.Signatures(v, sign.KeyDummy); ok {
+	if _, ok := sign.Signatures(v, sign.Dummy.Key()); ok {
 		t.Error("signatures in nothing")
 	}
 	v = gvariant.NewVardict(gvariant.Entry{Key: "note", Value: gvariant.NewString("x")})
-	v = sign.Append(v, sign.KeyDummy, []byte("one"))
+	v = sign.Append(v, sign.Dummy.Key(), []byte("one"))
 	v = sign.Append(v, sign.KeyGPG, []byte("two"))
-	v = sign.Append(v, sign.KeyDummy, []byte("three"))
-	got, ok := sign.Signatures(v, sign.KeyDummy)
+	v = sign.Append(v, sign.Dummy.Key(), []byte("three"))
+	got, ok := sign.Signatures(v, sign.Dummy.Key())
 	if !ok || len(got) != 2 || string(got[1]) != "three" {
 		t.Errorf("signatures %q", got)
 	}
-	v = sign.Replace(v, sign.KeyDummy, nil)
-	if _, ok := sign.Signatures(v, sign.KeyDummy); ok || v.Len() != 2 {
+	v = sign.Replace(v, sign.Dummy.Key(), nil)
+	if _, ok := sign.Signatures(v, sign.Dummy.Key()); ok || v.Len() != 2 {
 		t.Errorf("after removal: %s", v.Print(true))
 	}
-	wrong := gvariant.NewVardict(gvariant.Entry{Key: sign.KeyDummy, Value: gvariant.NewString("x")})
-	if _, ok := sign.Signatures(wrong, sign.KeyDummy); ok {
+	wrong := gvariant.NewVardict(gvariant.Entry{Key: sign.Dummy.Key(), Value: gvariant.NewString("x")})
+	if _, ok := sign.Signatures(wrong, sign.Dummy.Key()); ok {
 		t.Error("a string is no array of signatures")
 	}
 }
@@ -248,7 +248,7 @@ func TestTooManySignatures(t *testing.T) {
 func FuzzMetadata(f *testing.F) {
 	v := sign.Append(gvariant.NewVardict(), sign.KeyGPG, []byte("one"))
 	f.Add(v.Bytes(), sign.KeyGPG, []byte("two"))
-	f.Add(sign.Append(v, sign.KeyDummy, nil).Bytes(), sign.KeyDummy, []byte{})
+	f.Add(sign.Append(v, sign.Dummy.Key(), nil).Bytes(), sign.Dummy.Key(), []byte{})
 	f.Fuzz(func(t *testing.T, data []byte, key string, signature []byte) {
 		if !utf8.ValidString(key) || strings.Contains(key, "\x00") {
 			return
