@@ -83,28 +83,40 @@ func (c *catalog) list(which func(object.Type) bool) error {
 // order in which the system lists them.
 func (r *Repo) eachLoose(dir int, fn func(object.Name) error) error {
 	name := fmt.Sprintf("%02x", dir)
-	f, err := openDir(r.objectsFD(), name)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+	objects, err := listLoose(r.objectsFD(), name, r.mode == ModeArchive)
 	if err != nil {
 		return fmt.Errorf("repo %s: objects/%s: %w", r.path, name, err)
 	}
-	defer f.Close()
-	files, err := f.Readdirnames(-1)
-	if err != nil {
-		return fmt.Errorf("repo %s: objects/%s: %w", r.path, name, err)
-	}
-	for _, file := range files {
-		n, err := object.ParseLoosePath(name, file, r.mode == ModeArchive)
-		if err != nil {
-			continue
-		}
+	for _, n := range objects {
 		if err := fn(n); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// listLoose lists the objects in one of the directories named after the first two
+// digits of checksums, in the order in which the system does.
+func listLoose(dirfd int, name string, archive bool) ([]object.Name, error) {
+	f, err := openDir(dirfd, name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	files, err := f.Readdirnames(-1)
+	if err != nil {
+		return nil, err
+	}
+	objects := make([]object.Name, 0, len(files))
+	for _, file := range files {
+		if n, err := object.ParseLoosePath(name, file, archive); err == nil {
+			objects = append(objects, n)
+		}
+	}
+	return objects, nil
 }
 
 // eachCommit calls fn for the commits that are here.

@@ -1,7 +1,6 @@
 package ostreerepo_test
 
 import (
-	"context"
 	"errors"
 	"io/fs"
 	"os"
@@ -16,25 +15,6 @@ import (
 	"github.com/treenail/treenail/ostreerepo/tree"
 	"golang.org/x/sys/unix"
 )
-
-// commitDir commits a directory and returns the commit.
-func commitDir(t *testing.T, r *ostreerepo.Repo, dir string) (c object.Checksum) {
-	t.Helper()
-	ctx := context.Background()
-	update(t, r, func(tx *ostreerepo.Tx) error {
-		tr := tree.New(tx, tree.Options{})
-		if err := tr.AddDir(ctx, dir); err != nil {
-			return err
-		}
-		contents, meta, err := tr.Write(ctx)
-		if err != nil {
-			return err
-		}
-		c, err = tx.PutCommit(&object.Commit{Tree: contents, Meta: meta})
-		return err
-	})
-	return c
-}
 
 // linkedTree is a tree with symlinks to all kinds of places, and with more links,
 // given as pairs of name and target.
@@ -72,7 +52,7 @@ func TestFS(t *testing.T) {
 	for _, mode := range repotest.Modes {
 		t.Run(mode.String(), func(t *testing.T) {
 			r := repotest.New(t, mode)
-			tree, err := r.FS(commitDir(t, r, dir))
+			tree, err := r.FS(repotest.Commit(t, r, dir, tree.Options{}))
 			if err != nil {
 				t.Fatal(err)
 			}
@@ -89,7 +69,7 @@ func TestFS(t *testing.T) {
 
 func TestFSLinks(t *testing.T) {
 	r := repotest.New(t, ostreerepo.ModeArchive)
-	tree, err := r.FS(commitDir(t, r, linkedTree(t, "loop", "loop", "broken", "nowhere/x", "through", "usr/zero/x")))
+	tree, err := r.FS(repotest.Commit(t, r, linkedTree(t, "loop", "loop", "broken", "nowhere/x", "through", "usr/zero/x"), tree.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -125,7 +105,7 @@ func TestFSLinks(t *testing.T) {
 // A damaged object is an error where its end would be.
 func TestFSVerifies(t *testing.T) {
 	r := repotest.New(t, ostreerepo.ModeBareUser)
-	tree, err := r.FS(commitDir(t, r, linkedTree(t)))
+	tree, err := r.FS(repotest.Commit(t, r, linkedTree(t), tree.Options{}))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -63,16 +63,22 @@ func (r *Repo) pruneSummaries() error {
 // pruneCache deletes the inflated copies of objects that are not there any more, which
 // checkouts from an archive repository have left; libostree keeps them.
 func (r *Repo) pruneCache() error {
-	const cache = "uncompressed-objects-cache"
+	const place = "uncompressed-objects-cache"
+	cache, err := openDir(r.fd(), place)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("repo %s: %s: %w", r.path, place, err)
+	}
+	defer cache.Close()
 	for dir := range 256 {
-		place := fmt.Sprintf("%s/%02x", cache, dir)
-		entries, err := readDirIfAny(r.path + "/" + place)
+		copies, err := listLoose(int(cache.Fd()), fmt.Sprintf("%02x", dir), false)
 		if err != nil {
-			return err
+			return fmt.Errorf("repo %s: %s/%02x: %w", r.path, place, dir, err)
 		}
-		for _, e := range entries {
-			n, err := object.ParseLoosePath(fmt.Sprintf("%02x", dir), e.Name(), false)
-			if err != nil || n.Type != object.TypeFile {
+		for _, n := range copies {
+			if n.Type != object.TypeFile {
 				continue
 			}
 			if ok, err := r.Has(n); err != nil {
@@ -80,8 +86,8 @@ func (r *Repo) pruneCache() error {
 			} else if ok {
 				continue
 			}
-			if err := unix.Unlinkat(r.fd(), place+"/"+e.Name(), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
-				return fmt.Errorf("repo %s: %s/%s: %w", r.path, place, e.Name(), err)
+			if err := unix.Unlinkat(int(cache.Fd()), n.LoosePath(false), 0); err != nil && !errors.Is(err, fs.ErrNotExist) {
+				return fmt.Errorf("repo %s: %s/%s: %w", r.path, place, n.LoosePath(false), err)
 			}
 		}
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 // each calls fn for every staged object.
-func (s *staging) each(fn func(dir, file string, n object.Name) error) error {
+func (s *staging) each(fn func(object.Name) error) error {
 	for i := range s.shards {
 		if err := s.eachIn(fmt.Sprintf("%02x", i), fn); err != nil {
 			return err
@@ -22,25 +22,13 @@ func (s *staging) each(fn func(dir, file string, n object.Name) error) error {
 }
 
 // eachIn calls fn for every staged object of one of the 256 directories.
-func (s *staging) eachIn(dir string, fn func(dir, file string, n object.Name) error) error {
-	f, err := openDir(s.fd(), dir)
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
+func (s *staging) eachIn(dir string, fn func(object.Name) error) error {
+	objects, err := listLoose(s.fd(), dir, s.repo.mode == ModeArchive)
 	if err != nil {
 		return err
 	}
-	defer f.Close()
-	files, err := f.Readdirnames(-1)
-	if err != nil {
-		return err
-	}
-	for _, file := range files {
-		n, err := object.ParseLoosePath(dir, file, s.repo.mode == ModeArchive)
-		if err != nil {
-			continue
-		}
-		if err := fn(dir, file, n); err != nil {
+	for _, n := range objects {
+		if err := fn(n); err != nil {
 			return fmt.Errorf("object %s: %w", n, err)
 		}
 	}
@@ -72,14 +60,14 @@ func (s *staging) publish(r *Repo, which func(object.Type) bool) ([]string, erro
 
 func (s *staging) publishDir(r *Repo, dir string, which func(object.Type) bool) (touched bool, err error) {
 	move := func(which func(object.Type) bool) error {
-		return s.eachIn(dir, func(dir, file string, n object.Name) error {
+		return s.eachIn(dir, func(n object.Name) error {
 			if !which(n.Type) {
 				return nil
 			}
 			if err := makeObjectDir(r, dir, &touched); err != nil {
 				return err
 			}
-			return s.publishObject(r, dir+"/"+file, n.Type)
+			return s.publishObject(r, r.loosePath(n), n.Type)
 		})
 	}
 	if r.mode == ModeBareSplitXattrs { // xattrs go before the file that they belong to

@@ -77,10 +77,10 @@ func (s *staging) keep() {
 }
 
 func (s *staging) removeCommits() error {
-	return s.each(func(dir, file string, n object.Name) error {
+	return s.each(func(n object.Name) error {
 		if !isCommit(n.Type) {
 			return nil
 		}
-		return s.unlink(dir + "/" + file)
+		return s.unlink(s.repo.loosePath(n))
 	})
 }

@@ -1,11 +1,14 @@
-// Package repotest makes the repositories that tests work on.
+// Package repotest makes the repositories and trees that tests work on.
 package repotest
 
 import (
 	"path/filepath"
 	"testing"
 
+	"github.com/treenail/treenail/format/gvariant"
+	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/tree"
 )
 
 // Modes are all modes.
@@ -28,4 +31,25 @@ func New(t testing.TB, mode ostreerepo.Mode) *ostreerepo.Repo {
 	}
 	t.Cleanup(func() { r.Close() })
 	return r
+}
+
+// Commit commits a directory, with no ref, and returns the commit.
+func Commit(t testing.TB, r *ostreerepo.Repo, dir string, o tree.Options, metadata ...gvariant.Entry) (c object.Checksum) {
+	t.Helper()
+	err := r.Update(t.Context(), ostreerepo.UpdateOptions{DisableFsync: true}, func(tx *ostreerepo.Tx) error {
+		tr := tree.New(tx, o)
+		if err := tr.AddDir(t.Context(), dir); err != nil {
+			return err
+		}
+		contents, meta, err := tr.Write(t.Context())
+		if err != nil {
+			return err
+		}
+		c, err = tx.PutCommit(&object.Commit{Tree: contents, Meta: meta, Metadata: gvariant.NewVardict(metadata...)})
+		return err
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
 }

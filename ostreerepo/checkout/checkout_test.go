@@ -144,10 +144,10 @@ func TestSymlinkInDestinationIsNotFollowed(t *testing.T) {
 		{Overwrite: checkout.UnionFiles}, {Overwrite: checkout.AddFiles}, {Overwrite: checkout.UnionIdentical, RequireHardlinks: true},
 	} {
 		outside := t.TempDir()
-		b := newBuilder(t, filepath.Join(t.TempDir(), "dest"))
-		b.symlink("d", outside)
+		b := repotest.NewBuilder(t, filepath.Join(t.TempDir(), "dest"))
+		b.Symlink("d", outside)
 		before := openFiles(t)
-		if err := check(t, r, "small", b.root, o); !errors.Is(err, unix.ENOTDIR) {
+		if err := check(t, r, "small", b.Path(""), o); !errors.Is(err, unix.ENOTDIR) {
 			t.Errorf("%+v: error %v, want ENOTDIR", o, err)
 		}
 		if left, _ := os.ReadDir(outside); len(left) > 0 {
@@ -209,17 +209,17 @@ func TestWhiteoutsStayInside(t *testing.T) {
 	r := emptyRepo(t, ostreerepo.ModeArchive)
 	for _, name := range []string{".wh..", ".wh...", ".wh.", ".ostree-wh..", ".ostree-wh...", ".ostree-wh."} {
 		commit := treeCommit(t, r, name)
-		work := newBuilder(t, filepath.Join(t.TempDir(), "work"))
-		work.file("beside", "kept", 0o644)
-		work.dir("dest/inside", 0o755)
-		err := checkout.Checkout(context.Background(), r, commit, work.path("dest"), checkout.Options{
+		work := repotest.NewBuilder(t, filepath.Join(t.TempDir(), "work"))
+		work.File("beside", "kept", 0o644)
+		work.Dir("dest/inside", 0o755)
+		err := checkout.Checkout(context.Background(), r, commit, work.Path("dest"), checkout.Options{
 			Overwrite: checkout.UnionFiles, Whiteouts: true, PassthroughWhiteouts: true,
 		})
 		if err == nil || !strings.Contains(err.Error(), "Invalid") {
 			t.Errorf("%s: error %v", name, err)
 		}
 		for _, kept := range []string{"beside", "dest/inside"} {
-			if _, err := os.Lstat(work.path(kept)); err != nil {
+			if _, err := os.Lstat(work.Path(kept)); err != nil {
 				t.Errorf("%s: %v", name, err)
 			}
 		}
@@ -230,19 +230,19 @@ func TestWhiteoutsStayInside(t *testing.T) {
 func TestOpaqueDestination(t *testing.T) {
 	r := emptyRepo(t, ostreerepo.ModeArchive)
 	commit := treeCommit(t, r, ".wh..wh..opq", "new")
-	dest := newBuilder(t, filepath.Join(t.TempDir(), "dest"))
-	dest.dir("old/older", 0o755)
+	dest := repotest.NewBuilder(t, filepath.Join(t.TempDir(), "dest"))
+	dest.Dir("old/older", 0o755)
 	ctx := context.Background()
-	if err := checkout.Checkout(ctx, r, commit, dest.root, checkout.Options{Whiteouts: true}); !errors.Is(err, fs.ErrExist) {
+	if err := checkout.Checkout(ctx, r, commit, dest.Path(""), checkout.Options{Whiteouts: true}); !errors.Is(err, fs.ErrExist) {
 		t.Errorf("error %v, want fs.ErrExist", err)
 	}
-	if _, err := os.Stat(dest.path("old/older")); err != nil {
+	if _, err := os.Stat(dest.Path("old/older")); err != nil {
 		t.Error(err)
 	}
-	if err := checkout.Checkout(ctx, r, commit, dest.root, checkout.Options{Whiteouts: true, Overwrite: checkout.AddFiles}); err != nil {
+	if err := checkout.Checkout(ctx, r, commit, dest.Path(""), checkout.Options{Whiteouts: true, Overwrite: checkout.AddFiles}); err != nil {
 		t.Error(err)
 	}
-	left, _ := os.ReadDir(dest.root)
+	left, _ := os.ReadDir(dest.Path(""))
 	if len(left) != 1 || left[0].Name() != "new" {
 		t.Errorf("left %v, want new", left)
 	}
@@ -352,12 +352,12 @@ func TestMissingObject(t *testing.T) {
 func TestFirstErrorWins(t *testing.T) {
 	r := newRepo(t, ostreerepo.ModeBare, "wide")
 	for range 5 {
-		dest := newBuilder(t, filepath.Join(t.TempDir(), "dest"))
-		dest.dir("wide/deeper", 0o755)
+		dest := repotest.NewBuilder(t, filepath.Join(t.TempDir(), "dest"))
+		dest.Dir("wide/deeper", 0o755)
 		for _, name := range []string{"wide/1500", "wide/9", "wide/25", "wide/deeper/0", "wide/deeper/99"} {
-			dest.file(name, "other", 0o600)
+			dest.File(name, "other", 0o600)
 		}
-		err := check(t, r, "wide", dest.root, checkout.Options{Overwrite: checkout.UnionIdentical, RequireHardlinks: true})
+		err := check(t, r, "wide", dest.Path(""), checkout.Options{Overwrite: checkout.UnionIdentical, RequireHardlinks: true})
 		if err == nil || !strings.HasSuffix(err.Error(), "to 1500: File exists") {
 			t.Fatalf("error %v, want that of 1500", err)
 		}

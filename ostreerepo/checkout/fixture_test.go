@@ -15,6 +15,7 @@ import (
 
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/internal/linuxfs"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/checkout"
 	"github.com/treenail/treenail/ostreerepo/tree"
@@ -48,177 +49,134 @@ func mustOstree(t testing.TB, args ...string) string {
 	return out
 }
 
-// builder makes a directory; the first error ends the test.
-type builder struct {
-	testing.TB
-	root string
-}
-
-func newBuilder(t testing.TB, root string) builder {
-	b := builder{t, root}
-	b.dir(".", 0o755)
-	return b
-}
-
-func (b builder) must(err error) {
-	b.Helper()
-	if err != nil {
-		b.Fatal(err)
-	}
-}
-
-func (b builder) path(name string) string { return filepath.Join(b.root, name) }
-
-func (b builder) dir(name string, mode uint32) {
-	b.must(os.MkdirAll(b.path(name), 0o755))
-	b.must(unix.Chmod(b.path(name), mode))
-}
-
-func (b builder) file(name, body string, mode uint32) {
-	b.must(os.WriteFile(b.path(name), []byte(body), 0o600))
-	b.must(unix.Chmod(b.path(name), mode))
-}
-
-func (b builder) symlink(name, target string) { b.must(os.Symlink(target, b.path(name))) }
-
-// chown keeps the mode, whose set-id bits a change of owner clears.
-func (b builder) chown(name string, uid, gid int) {
-	var st unix.Stat_t
-	b.must(unix.Lstat(b.path(name), &st))
-	b.must(os.Lchown(b.path(name), uid, gid))
-	if st.Mode&unix.S_IFMT != unix.S_IFLNK {
-		b.must(unix.Chmod(b.path(name), uint32(st.Mode)&0o7777))
-	}
-}
-
-func (b builder) xattr(name, attr, value string) {
-	if err := unix.Lsetxattr(b.path(name), attr, []byte(value), 0); err != nil {
-		b.Fatalf("setxattr %s %s: %v", name, attr, err)
-	}
-}
-
 // capNetRaw is the capability cap_net_raw+ep as the kernel stores it.
 const capNetRaw = "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00"
 
 // hardTree makes a tree of what is easily lost.
 func hardTree(t testing.TB, root string) {
-	b := newBuilder(t, root)
+	b := repotest.NewBuilder(t, root)
+	b.Dir(".", 0o755)
 	for _, mode := range []uint32{0, 0o044, 0o200, 0o400, 0o444, 0o555, 0o600, 0o640, 0o664, 0o666, 0o755, 0o777, 0o1644, 0o2755, 0o4755, 0o6711, 0o7777} {
 		name := fmt.Sprintf("mode-%04o", mode)
-		b.file(name, name, mode)
-		b.dir(name+".d", mode)
-		b.file(name+".d/inside", name, 0o644)
+		b.File(name, name, mode)
+		b.Dir(name+".d", mode)
+		b.File(name+".d/inside", name, 0o644)
 	}
 	for _, id := range [][2]int{{0, 1}, {1, 0}, {1000, 100}, {65534, 65534}, {1 << 21, 1<<21 + 1}, {1<<32 - 2, 1<<32 - 2}} {
 		name := fmt.Sprintf("owner-%d-%d", id[0], id[1])
-		b.file(name, name, 0o4755)
-		b.dir(name+".d", 0o2750)
-		b.symlink(name+".l", "target")
+		b.File(name, name, 0o4755)
+		b.Dir(name+".d", 0o2750)
+		b.Symlink(name+".l", "target")
 		for _, suffix := range []string{"", ".d", ".l"} {
-			b.chown(name+suffix, id[0], id[1])
+			b.Chown(name+suffix, id[0], id[1])
 		}
 	}
-	b.file("xattrs", "body", 0o755)
-	b.file("xattrs-empty", "", 0o400)
-	b.dir("xattrs.d", 0o755)
+	b.File("xattrs", "body", 0o755)
+	b.File("xattrs-empty", "", 0o400)
+	b.Dir("xattrs.d", 0o755)
 	for _, name := range []string{"xattrs", "xattrs-empty", "xattrs.d"} {
-		b.xattr(name, "user.text", "value")
-		b.xattr(name, "user.binary", "a\x00b\xff\n")
-		b.xattr(name, "trusted.secret", "root's")
+		b.Xattr(name, "user.text", "value")
+		b.Xattr(name, "user.binary", "a\x00b\xff\n")
+		b.Xattr(name, "trusted.secret", "root's")
 	}
 	for i := range 20 {
-		b.xattr("xattrs", fmt.Sprintf("user.many%02d", i), strings.Repeat("v", 20))
+		b.Xattr("xattrs", fmt.Sprintf("user.many%02d", i), strings.Repeat("v", 20))
 	}
-	b.xattr("xattrs", "security.capability", capNetRaw)
-	b.chown("xattrs.d", 7, 8)
-	b.symlink("xattrs.l", "xattrs")
-	b.xattr("xattrs.l", "trusted.link", "on a symlink")
-	b.file("capable", "with an owner", 0o755)
-	b.chown("capable", 5, 6)
-	b.xattr("capable", "security.capability", capNetRaw)
+	b.Xattr("xattrs", "security.capability", capNetRaw)
+	b.Chown("xattrs.d", 7, 8)
+	b.Symlink("xattrs.l", "xattrs")
+	b.Xattr("xattrs.l", "trusted.link", "on a symlink")
+	b.File("capable", "with an owner", 0o755)
+	b.Chown("capable", 5, 6)
+	b.Xattr("capable", "security.capability", capNetRaw)
 	for i, target := range []string{"mode-0644", "nowhere", "..", "/", "/etc/passwd", "new\nline", "🌲", strings.Repeat("t", 98), strings.Repeat("t", 100), strings.Repeat("long/", 800)} {
-		b.symlink(fmt.Sprintf("link-%d", i), target)
+		b.Symlink(fmt.Sprintf("link-%d", i), target)
 	}
 	for _, name := range []string{"-rf", " ", "a\nb", "\x01", `"q"`, "...", "é", "日本語", strings.Repeat("n", 255)} {
-		b.dir("names/"+name+"", 0o755)
-		b.file("names/"+name+"/"+name, name, 0o644)
+		b.Dir("names/"+name+"", 0o755)
+		b.File("names/"+name+"/"+name, name, 0o644)
 	}
-	b.file("first", "one body, two names", 0o644)
-	b.must(os.Link(b.path("first"), b.path("second")))
+	b.File("first", "one body, two names", 0o644)
+	b.Must(os.Link(b.Path("first"), b.Path("second")))
 	deep := "deep"
 	for i := range 40 {
 		deep += fmt.Sprintf("/%d", i)
 	}
-	b.dir(deep, 0o755)
-	b.file(deep+"/bottom", "40 levels down", 0o644)
-	b.dir("empty.d", 0o755)
-	b.file("empty", "", 0o644)
-	b.file("empty-user", "", 0o600)
-	b.chown("empty-user", 3, 4)
-	b.file("large", strings.Repeat("0123456789abcde\n", 1<<16), 0o644)
+	b.Dir(deep, 0o755)
+	b.File(deep+"/bottom", "40 levels down", 0o644)
+	b.Dir("empty.d", 0o755)
+	b.File("empty", "", 0o644)
+	b.File("empty-user", "", 0o600)
+	b.Chown("empty-user", 3, 4)
+	b.File("large", strings.Repeat("0123456789abcde\n", 1<<16), 0o644)
 }
 
 // wideTree has directories that are more than one job.
 func wideTree(t testing.TB, root string) {
-	b := newBuilder(t, root)
-	b.dir("wide", 0o755)
+	b := repotest.NewBuilder(t, root)
+	b.Dir(".", 0o755)
+	b.Dir("wide", 0o755)
 	for i := range 2000 {
-		b.file(fmt.Sprintf("wide/%d", i), fmt.Sprint(i%700), 0o644)
+		b.File(fmt.Sprintf("wide/%d", i), fmt.Sprint(i%700), 0o644)
 	}
-	b.dir("wide/deeper", 0o700)
+	b.Dir("wide/deeper", 0o700)
 	for i := range 300 {
-		b.file(fmt.Sprintf("wide/deeper/%d", i), fmt.Sprint(i), 0o644)
+		b.File(fmt.Sprintf("wide/deeper/%d", i), fmt.Sprint(i), 0o644)
 	}
 }
 
 // smallTree is enough for what depends on names and on what exists already.
 func smallTree(t testing.TB, root string) {
-	b := newBuilder(t, root)
-	b.dir("d/sub", 0o755)
-	b.file("d/f", "f", 0o644)
-	b.file("d/sub/g", "g", 0o600)
-	b.file("empty", "", 0o644)
-	b.file("reg", "reg", 0o644)
-	b.symlink("sym", "reg")
-	b.dir("sticky", 0o1777)
-	b.dir("shared", 0o2775)
+	b := repotest.NewBuilder(t, root)
+	b.Dir(".", 0o755)
+	b.Dir("d/sub", 0o755)
+	b.File("d/f", "f", 0o644)
+	b.File("d/sub/g", "g", 0o600)
+	b.File("empty", "", 0o644)
+	b.File("reg", "reg", 0o644)
+	b.Symlink("sym", "reg")
+	b.Dir("sticky", 0o1777)
+	b.Dir("shared", 0o2775)
 }
 
 // linkTree has only what a checkout that requires links copies anyway.
 func linkTree(t testing.TB, root string) {
-	b := newBuilder(t, root)
-	b.dir("d", 0o755)
-	b.file("d/empty", "", 0o644)
-	b.symlink("sym", "reg")
+	b := repotest.NewBuilder(t, root)
+	b.Dir(".", 0o755)
+	b.Dir("d", 0o755)
+	b.File("d/empty", "", 0o644)
+	b.Symlink("sym", "reg")
 }
 
 // layerTree is a container layer.
 func layerTree(t testing.TB, root string) {
-	b := newBuilder(t, root)
+	b := repotest.NewBuilder(t, root)
+	b.Dir(".", 0o755)
 	for _, name := range []string{".wh.gone", ".wh.never", ".wh.full", ".wh.-early", "-early", "plain", ".whx", "wh.", ".wh.dir"} {
-		b.file(name, name, 0o644)
+		b.File(name, name, 0o644)
 	}
-	b.dir("dir", 0o755)
-	b.file("dir/new", "new", 0o644)
-	b.dir("opaque", 0o750)
-	b.file("opaque/.wh..wh..opq", "", 0o644)
-	b.file("opaque/.wh.x", "", 0o644)
-	b.file("opaque/x", "x", 0o644)
-	b.dir(".wh.directory", 0o755)
-	b.symlink(".wh.symlink", "x")
+	b.Dir("dir", 0o755)
+	b.File("dir/new", "new", 0o644)
+	b.Dir("opaque", 0o750)
+	b.File("opaque/.wh..wh..opq", "", 0o644)
+	b.File("opaque/.wh.x", "", 0o644)
+	b.File("opaque/x", "x", 0o644)
+	b.Dir(".wh.directory", 0o755)
+	b.Symlink(".wh.symlink", "x")
 }
 
 // overlayTree has the whiteouts that are passed through.
 func overlayTree(t testing.TB, root string) {
-	b := newBuilder(t, root)
-	b.file(".ostree-wh.a", "ignored", 0o640)
-	b.chown(".ostree-wh.a", 5, 6)
-	b.xattr(".ostree-wh.a", "trusted.k", "v")
-	b.dir("d", 0o755)
-	b.file("d/.ostree-wh.b", "", 0o604)
-	b.symlink(".ostree-wh.sym", "x")
-	b.dir(".ostree-wh.dir", 0o755)
-	b.file("z", "z", 0o644)
+	b := repotest.NewBuilder(t, root)
+	b.Dir(".", 0o755)
+	b.File(".ostree-wh.a", "ignored", 0o640)
+	b.Chown(".ostree-wh.a", 5, 6)
+	b.Xattr(".ostree-wh.a", "trusted.k", "v")
+	b.Dir("d", 0o755)
+	b.File("d/.ostree-wh.b", "", 0o604)
+	b.Symlink(".ostree-wh.sym", "x")
+	b.Dir(".ostree-wh.dir", 0o755)
+	b.File("z", "z", 0o644)
 }
 
 var trees = map[string]func(testing.TB, string){

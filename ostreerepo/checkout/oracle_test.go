@@ -18,7 +18,7 @@ import (
 type comparison struct {
 	args    []string
 	options checkout.Options
-	before  func(b builder) // makes what the destination is to hold already
+	before  func(b repotest.Builder) // makes what the destination is to hold already
 }
 
 // compare runs both and reports what differs.
@@ -28,7 +28,7 @@ func compare(t *testing.T, r *ostreerepo.Repo, branch string, c comparison) {
 	theirs, ours := filepath.Join(work, "theirs"), filepath.Join(work, "ours")
 	for _, dest := range []string{theirs, ours} {
 		if c.before != nil {
-			c.before(builder{t, dest})
+			c.before(repotest.NewBuilder(t, dest))
 		}
 	}
 	_, theirErr := ostree(t, append(append([]string{"--repo=" + r.Path(), "checkout"}, c.args...), branch, theirs)...)
@@ -99,28 +99,32 @@ func TestLikeOstreeFromOwnRepo(t *testing.T) {
 }
 
 // states are what a destination may hold.
-var states = map[string]func(b builder){
-	"nothing":       func(b builder) {},
-	"empty":         func(b builder) { b.dir(".", 0o711) },
-	"other file":    func(b builder) { b.dir(".", 0o755); b.file("reg", "other", 0o644) },
-	"equal file":    func(b builder) { b.dir(".", 0o755); b.file("reg", "reg", 0o644) },
-	"other mode":    func(b builder) { b.dir(".", 0o755); b.file("reg", "reg", 0o646) },
-	"other owner":   func(b builder) { b.dir(".", 0o755); b.file("reg", "reg", 0o644); b.chown("reg", 5, 5) },
-	"other xattrs":  func(b builder) { b.dir(".", 0o755); b.file("reg", "reg", 0o644); b.xattr("reg", "user.x", "y") },
-	"other empty":   func(b builder) { b.dir(".", 0o755); b.file("empty", "not", 0o644) },
-	"equal empty":   func(b builder) { b.dir(".", 0o755); b.file("empty", "", 0o644) },
-	"owned empty":   func(b builder) { b.dir(".", 0o755); b.file("empty", "", 0o644); b.chown("empty", 5, 5) },
-	"mode empty":    func(b builder) { b.dir(".", 0o755); b.file("empty", "", 0o600) },
-	"other symlink": func(b builder) { b.dir(".", 0o755); b.symlink("sym", "other") },
-	"equal symlink": func(b builder) { b.dir(".", 0o755); b.symlink("sym", "reg") },
-	"owned symlink": func(b builder) { b.dir(".", 0o755); b.symlink("sym", "reg"); b.chown("sym", 5, 5) },
-	"dir as file":   func(b builder) { b.dir("reg", 0o755) },
-	"dir as empty":  func(b builder) { b.dir("empty", 0o755) },
-	"file as link":  func(b builder) { b.dir(".", 0o755); b.file("sym", "reg", 0o644) },
-	"link as file":  func(b builder) { b.dir(".", 0o755); b.symlink("reg", "empty") },
-	"file as dir":   func(b builder) { b.dir(".", 0o755); b.file("d", "file", 0o644) },
-	"subdirectory":  func(b builder) { b.dir("d/sub", 0o700); b.file("d/sub/kept", "kept", 0o600) },
-	"a file":        func(b builder) { b.file(".", "file", 0o644) },
+var states = map[string]func(b repotest.Builder){
+	"nothing":     func(b repotest.Builder) {},
+	"empty":       func(b repotest.Builder) { b.Dir(".", 0o711) },
+	"other file":  func(b repotest.Builder) { b.Dir(".", 0o755); b.File("reg", "other", 0o644) },
+	"equal file":  func(b repotest.Builder) { b.Dir(".", 0o755); b.File("reg", "reg", 0o644) },
+	"other mode":  func(b repotest.Builder) { b.Dir(".", 0o755); b.File("reg", "reg", 0o646) },
+	"other owner": func(b repotest.Builder) { b.Dir(".", 0o755); b.File("reg", "reg", 0o644); b.Chown("reg", 5, 5) },
+	"other xattrs": func(b repotest.Builder) {
+		b.Dir(".", 0o755)
+		b.File("reg", "reg", 0o644)
+		b.Xattr("reg", "user.x", "y")
+	},
+	"other empty":   func(b repotest.Builder) { b.Dir(".", 0o755); b.File("empty", "not", 0o644) },
+	"equal empty":   func(b repotest.Builder) { b.Dir(".", 0o755); b.File("empty", "", 0o644) },
+	"owned empty":   func(b repotest.Builder) { b.Dir(".", 0o755); b.File("empty", "", 0o644); b.Chown("empty", 5, 5) },
+	"mode empty":    func(b repotest.Builder) { b.Dir(".", 0o755); b.File("empty", "", 0o600) },
+	"other symlink": func(b repotest.Builder) { b.Dir(".", 0o755); b.Symlink("sym", "other") },
+	"equal symlink": func(b repotest.Builder) { b.Dir(".", 0o755); b.Symlink("sym", "reg") },
+	"owned symlink": func(b repotest.Builder) { b.Dir(".", 0o755); b.Symlink("sym", "reg"); b.Chown("sym", 5, 5) },
+	"dir as file":   func(b repotest.Builder) { b.Dir("reg", 0o755) },
+	"dir as empty":  func(b repotest.Builder) { b.Dir("empty", 0o755) },
+	"file as link":  func(b repotest.Builder) { b.Dir(".", 0o755); b.File("sym", "reg", 0o644) },
+	"link as file":  func(b repotest.Builder) { b.Dir(".", 0o755); b.Symlink("reg", "empty") },
+	"file as dir":   func(b repotest.Builder) { b.Dir(".", 0o755); b.File("d", "file", 0o644) },
+	"subdirectory":  func(b repotest.Builder) { b.Dir("d/sub", 0o700); b.File("d/sub/kept", "kept", 0o600) },
+	"a file":        func(b repotest.Builder) { b.File(".", "file", 0o644) },
 }
 
 func TestOverwriteLikeOstree(t *testing.T) {
@@ -148,8 +152,8 @@ func TestAgainLikeOstree(t *testing.T) {
 	for _, mode := range repotest.Modes {
 		r := newRepo(t, mode, "small")
 		user := mode != ostreerepo.ModeBare
-		first := func(b builder) {
-			if err := check(t, r, "small", b.root, checkout.Options{UserMode: user}); err != nil {
+		first := func(b repotest.Builder) {
+			if err := check(t, r, "small", b.Path(""), checkout.Options{UserMode: user}); err != nil {
 				t.Fatal(err)
 			}
 		}
@@ -216,13 +220,13 @@ func TestSkipLikeOstree(t *testing.T) {
 }
 
 func TestWhiteoutsLikeOstree(t *testing.T) {
-	before := func(b builder) {
-		b.dir("full/of/things", 0o755)
-		b.file("full/of/things/f", "f", 0o000)
-		b.dir("opaque/old", 0o755)
-		b.dir("dir", 0o700)
+	before := func(b repotest.Builder) {
+		b.Dir("full/of/things", 0o755)
+		b.File("full/of/things/f", "f", 0o000)
+		b.Dir("opaque/old", 0o755)
+		b.Dir("dir", 0o700)
 		for _, name := range []string{"gone", "dir/old", "opaque/f", "directory", "symlink", "kept"} {
-			b.file(name, "old", 0o644)
+			b.File(name, "old", 0o644)
 		}
 	}
 	for _, mode := range []ostreerepo.Mode{ostreerepo.ModeBare, ostreerepo.ModeBareUser, ostreerepo.ModeArchive} {
@@ -240,19 +244,19 @@ func TestWhiteoutsLikeOstree(t *testing.T) {
 }
 
 func TestPassthroughWhiteoutsLikeOstree(t *testing.T) {
-	device := func(mode uint32, uid int, xattr string) func(b builder) {
-		return func(b builder) {
-			b.dir(".", 0o755)
-			b.must(unix.Mknod(b.path("a"), unix.S_IFCHR, 0))
-			b.chown("a", uid, 6)
-			b.must(unix.Chmod(b.path("a"), mode))
-			b.xattr("a", "trusted.k", xattr)
+	device := func(mode uint32, uid int, xattr string) func(b repotest.Builder) {
+		return func(b repotest.Builder) {
+			b.Dir(".", 0o755)
+			b.Must(unix.Mknod(b.Path("a"), unix.S_IFCHR, 0))
+			b.Chown("a", uid, 6)
+			b.Must(unix.Chmod(b.Path("a"), mode))
+			b.Xattr("a", "trusted.k", xattr)
 		}
 	}
-	states := map[string]func(b builder){
+	states := map[string]func(b repotest.Builder){
 		"new": nil, "same": device(0o640, 5, "v"), "mode": device(0o600, 5, "v"), "owner": device(0o640, 4, "v"), "xattr": device(0o640, 5, "w"),
-		"file": func(b builder) { b.dir(".", 0o755); b.file("a", "", 0o640) },
-		"dir":  func(b builder) { b.dir("a", 0o755) },
+		"file": func(b repotest.Builder) { b.Dir(".", 0o755); b.File("a", "", 0o640) },
+		"dir":  func(b repotest.Builder) { b.Dir("a", 0o755) },
 	}
 	for _, mode := range []ostreerepo.Mode{ostreerepo.ModeBare, ostreerepo.ModeBareUser, ostreerepo.ModeArchive} {
 		r := newRepo(t, mode, "overlay")

@@ -25,27 +25,6 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-func commitDir(t *testing.T, r *ostreerepo.Repo, dir string, o tree.Options, metadata ...gvariant.Entry) (c object.Checksum) {
-	t.Helper()
-	ctx := context.Background()
-	err := r.Update(ctx, ostreerepo.UpdateOptions{DisableFsync: true}, func(tx *ostreerepo.Tx) error {
-		tr := tree.New(tx, o)
-		if err := tr.AddDir(ctx, dir); err != nil {
-			return err
-		}
-		contents, meta, err := tr.Write(ctx)
-		if err != nil {
-			return err
-		}
-		c, err = tx.PutCommit(&object.Commit{Tree: contents, Meta: meta, Metadata: gvariant.NewVardict(metadata...)})
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 // makeTree makes a directory: a name that ends in a slash is one, text behind an
 // arrow is the target of a symlink.
 func makeTree(t *testing.T, files map[string]string) string {
@@ -103,7 +82,7 @@ func TestKnownImages(t *testing.T) {
 	for _, mode := range []ostreerepo.Mode{ostreerepo.ModeBare, ostreerepo.ModeBareUser, ostreerepo.ModeBareUserOnly, ostreerepo.ModeArchive, ostreerepo.ModeBareSplitXattrs} {
 		t.Run(mode.String(), func(t *testing.T) {
 			r := repotest.New(t, mode)
-			c := commitDir(t, r, dir, tree.Options{CanonicalPermissions: true})
+			c := repotest.Commit(t, r, dir, tree.Options{CanonicalPermissions: true})
 			image := write(t, r, c, composefs.Options{NoSync: true})
 			if got := sha256.Sum256(image); hex.EncodeToString(got[:]) != sum {
 				t.Errorf("image with verity: %x, want %s", got, sum)
@@ -127,7 +106,7 @@ func TestPromisedDigest(t *testing.T) {
 	ctx := context.Background()
 	r := repotest.New(t, ostreerepo.ModeBare)
 	dir := makeTree(t, map[string]string{"a": "a", "etc": "-> usr/etc", "usr/etc/": ""})
-	c, err := r.Commit(commitDir(t, r, dir, tree.Options{}))
+	c, err := r.Commit(repotest.Commit(t, r, dir, tree.Options{}))
 	must(t, err)
 	digest, err := composefs.Digest(ctx, r, c.Tree, c.Meta, composefs.Options{NoSync: true})
 	must(t, err)
@@ -142,7 +121,7 @@ func TestPromisedDigest(t *testing.T) {
 		{gvariant.NewBytes(digest[:1]), "Expected composefs fs-verity in metadata has the wrong size"},
 		{gvariant.NewBytes(wrong[:]), fmt.Sprintf("Generated composefs image digest (%x) doesn't match expected digest (%x)", digest, wrong)},
 	} {
-		c := commitDir(t, r, dir, tree.Options{}, gvariant.Entry{Key: composefs.DigestKey, Value: tt.value})
+		c := repotest.Commit(t, r, dir, tree.Options{}, gvariant.Entry{Key: composefs.DigestKey, Value: tt.value})
 		if err := composefs.Write(ctx, r, c, path, composefs.Options{NoSync: true}); err == nil || err.Error() != tt.err {
 			t.Errorf("%v, want %s", err, tt.err)
 		}
@@ -150,13 +129,13 @@ func TestPromisedDigest(t *testing.T) {
 			t.Error("the old image is gone")
 		}
 	}
-	if err := new(composefs.DigestError); !errors.As(composefs.Write(ctx, r, commitDir(t, r, dir, tree.Options{},
+	if err := new(composefs.DigestError); !errors.As(composefs.Write(ctx, r, repotest.Commit(t, r, dir, tree.Options{},
 		gvariant.Entry{Key: composefs.DigestKey, Value: gvariant.NewBytes(wrong[:])}), path, composefs.Options{NoSync: true}), &err) ||
 		err.Actual != digest || err.Expected != wrong {
 		t.Error(err)
 	}
 	for _, value := range []gvariant.Value{gvariant.NewBytes(digest[:]), gvariant.NewString("ignored")} {
-		c := commitDir(t, r, dir, tree.Options{}, gvariant.Entry{Key: composefs.DigestKey, Value: value})
+		c := repotest.Commit(t, r, dir, tree.Options{}, gvariant.Entry{Key: composefs.DigestKey, Value: value})
 		must(t, composefs.Write(ctx, r, c, path, composefs.Options{NoSync: true}))
 	}
 	info, err := os.Stat(path)
@@ -164,7 +143,7 @@ func TestPromisedDigest(t *testing.T) {
 	if info.Mode() != 0o644 || info.Size() == 0 {
 		t.Errorf("mode %v, %d bytes", info.Mode(), info.Size())
 	}
-	c2 := commitDir(t, r, dir, tree.Options{}, gvariant.Entry{Key: composefs.DigestKey, Value: gvariant.NewBytes(wrong[:])})
+	c2 := repotest.Commit(t, r, dir, tree.Options{}, gvariant.Entry{Key: composefs.DigestKey, Value: gvariant.NewBytes(wrong[:])})
 	must(t, composefs.Write(ctx, r, c2, path, composefs.Options{NoVerity: true, NoSync: true}))
 	if left, _ := os.ReadDir(filepath.Dir(path)); len(left) != 1 {
 		t.Errorf("left over: %v", left)
@@ -174,7 +153,7 @@ func TestPromisedDigest(t *testing.T) {
 func TestWriteFails(t *testing.T) {
 	ctx := context.Background()
 	r := repotest.New(t, ostreerepo.ModeBare)
-	c := commitDir(t, r, makeTree(t, map[string]string{"dir/a": "contents"}), tree.Options{})
+	c := repotest.Commit(t, r, makeTree(t, map[string]string{"dir/a": "contents"}), tree.Options{})
 	top := t.TempDir()
 	for _, path := range []string{top, top + "/none/image"} {
 		if err := composefs.Write(ctx, r, c, path, composefs.Options{NoSync: true}); err == nil {
@@ -234,7 +213,7 @@ func TestMount(t *testing.T) {
 	must(t, unix.Lsetxattr(dir+"/usr/short", "trusted.link", []byte("on a symlink"), 0))
 
 	r := repotest.New(t, ostreerepo.ModeBare)
-	c := commitDir(t, r, dir, tree.Options{})
+	c := repotest.Commit(t, r, dir, tree.Options{})
 	top := t.TempDir()
 	must(t, composefs.Write(ctx, r, c, top+"/image", composefs.Options{NoSync: true}))
 	must(t, checkout.Checkout(ctx, r, c, top+"/checkout", checkout.Options{}))
@@ -275,7 +254,7 @@ func TestSealed(t *testing.T) {
 	must(t, ostreerepo.Create(top+"/repo", ostreerepo.ModeBare, ostreerepo.CreateOptions{}))
 	r, err := ostreerepo.Open(top + "/repo")
 	must(t, err)
-	c := commitDir(t, r, makeTree(t, map[string]string{"a": "a"}), tree.Options{})
+	c := repotest.Commit(t, r, makeTree(t, map[string]string{"a": "a"}), tree.Options{})
 	must(t, r.Close())
 	for _, tt := range []struct{ want, err string }{
 		{"maybe", ""}, {"yes", "fsverity required but filesystem does not support it"},

@@ -23,28 +23,6 @@ import (
 
 // The tests compare with the real ostree, which has to be installed.
 
-// commit commits a directory.
-func commit(t *testing.T, r *ostreerepo.Repo, path string) (c object.Checksum) {
-	t.Helper()
-	ctx := context.Background()
-	err := r.Update(ctx, ostreerepo.UpdateOptions{DisableFsync: true}, func(tx *ostreerepo.Tx) error {
-		tr := tree.New(tx, tree.Options{})
-		if err := tr.AddDir(ctx, path); err != nil {
-			return err
-		}
-		contents, meta, err := tr.Write(ctx)
-		if err != nil {
-			return err
-		}
-		c, err = tx.PutCommit(&object.Commit{Tree: contents, Meta: meta})
-		return err
-	})
-	if err != nil {
-		t.Fatal(err)
-	}
-	return c
-}
-
 func commitTree(t *testing.T, r *ostreerepo.Repo, c object.Checksum) diff.Tree {
 	t.Helper()
 	commit, err := r.Commit(c)
@@ -116,7 +94,7 @@ func TestLikeOstree(t *testing.T) {
 		t.Run(mode.String(), func(t *testing.T) {
 			r := repotest.New(t, mode)
 			dirA, dirB := sh(t, before), sh(t, before+change)
-			commitA, commitB := commit(t, r, dirA), commit(t, r, dirB)
+			commitA, commitB := repotest.Commit(t, r, dirA, tree.Options{}), repotest.Commit(t, r, dirB, tree.Options{})
 			type side struct {
 				tree   diff.Tree
 				arg    string
@@ -156,7 +134,7 @@ func TestLikeOstree(t *testing.T) {
 func TestSorted(t *testing.T) {
 	want := lines(t, diff.Dir(sh(t, before)), diff.Dir(sh(t, before+change)), diff.Options{})
 	r := repotest.New(t, ostreerepo.ModeBare)
-	a, b := commit(t, r, sh(t, before)), commit(t, r, sh(t, before+change))
+	a, b := repotest.Commit(t, r, sh(t, before), tree.Options{}), repotest.Commit(t, r, sh(t, before+change), tree.Options{})
 	got := lines(t, commitTree(t, r, a), commitTree(t, r, b), diff.Options{})
 	if diff := cmp.Diff(want, got); diff != "" || len(got) < 10 {
 		t.Errorf("directories and commits differ in order:\n%s", diff)
@@ -166,7 +144,7 @@ func TestSorted(t *testing.T) {
 // TestEqualSkipped takes away what equal checksums make unnecessary to read.
 func TestEqualSkipped(t *testing.T) {
 	r := repotest.New(t, ostreerepo.ModeArchive)
-	a, b := commit(t, r, sh(t, before)), commit(t, r, sh(t, before+change))
+	a, b := repotest.Commit(t, r, sh(t, before), tree.Options{}), repotest.Commit(t, r, sh(t, before+change), tree.Options{})
 	root, err := r.Commit(a)
 	if err != nil {
 		t.Fatal(err)
@@ -259,7 +237,7 @@ func TestErrors(t *testing.T) {
 	cancelled, cancel := context.WithCancel(t.Context())
 	cancel()
 	r := repotest.New(t, ostreerepo.ModeArchive)
-	c := commit(t, r, dir)
+	c := repotest.Commit(t, r, dir, tree.Options{})
 	root := commitTree(t, r, c)
 	if err := os.RemoveAll(filepath.Join(r.Path(), "objects")); err != nil {
 		t.Fatal(err)
@@ -283,7 +261,7 @@ func TestErrors(t *testing.T) {
 
 func TestCount(t *testing.T) {
 	r := repotest.New(t, ostreerepo.ModeBare)
-	a, b := commit(t, r, sh(t, before)), commit(t, r, sh(t, before+change))
+	a, b := repotest.Commit(t, r, sh(t, before), tree.Options{}), repotest.Commit(t, r, sh(t, before+change), tree.Options{})
 	for _, pair := range [][2]object.Checksum{{a, b}, {b, a}, {a, a}} {
 		s, err := diff.Count(t.Context(), r, pair[0], pair[1])
 		if err != nil {

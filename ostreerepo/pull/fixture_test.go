@@ -17,6 +17,7 @@ import (
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/pull"
 	"github.com/treenail/treenail/ostreerepo/tree"
@@ -41,86 +42,54 @@ func ostree(t testing.TB, args ...string) (stdout string, err error) {
 	return strings.TrimSpace(out.String()), nil
 }
 
-// builder makes a directory; the first error ends the test.
-type builder struct {
-	testing.TB
-	root string
-}
-
-func (b builder) must(err error) {
-	b.Helper()
-	if err != nil {
-		b.Fatal(err)
-	}
-}
-
-func (b builder) path(name string) string { return filepath.Join(b.root, name) }
-
-func (b builder) dir(name string, mode uint32) {
-	b.must(os.MkdirAll(b.path(name), 0o755))
-	b.must(unix.Chmod(b.path(name), mode))
-}
-
-func (b builder) file(name, body string, mode uint32) {
-	b.must(os.MkdirAll(filepath.Dir(b.path(name)), 0o755))
-	b.must(os.WriteFile(b.path(name), []byte(body), 0o600))
-	b.must(unix.Chmod(b.path(name), mode))
-}
-
-func (b builder) symlink(name, target string) { b.must(os.Symlink(target, b.path(name))) }
-
-func (b builder) xattr(name, attr, value string) {
-	b.must(unix.Lsetxattr(b.path(name), attr, []byte(value), 0))
-}
-
 // plainTree has only what every mode can hold.
-func plainTree(b builder) {
-	b.dir("usr/bin", 0o755)
-	b.file("usr/bin/a", "a", 0o755)
-	b.file("usr/bin/b", "b", 0o775)
-	b.file("usr/zero", "", 0o644)
-	b.file("usr/private", "p", 0o600)
-	b.file("usr/big", strings.Repeat("0123456789abcde\n", 1<<16), 0o644) // more than is read into memory at once
-	b.symlink("usr/link", "bin/a")
-	b.symlink("usr/away", "/etc/passwd")
-	b.dir("usr/empty", 0o755)
+func plainTree(b repotest.Builder) {
+	b.Dir("usr/bin", 0o755)
+	b.File("usr/bin/a", "a", 0o755)
+	b.File("usr/bin/b", "b", 0o775)
+	b.File("usr/zero", "", 0o644)
+	b.File("usr/private", "p", 0o600)
+	b.File("usr/big", strings.Repeat("0123456789abcde\n", 1<<16), 0o644) // more than is read into memory at once
+	b.Symlink("usr/link", "bin/a")
+	b.Symlink("usr/away", "/etc/passwd")
+	b.Dir("usr/empty", 0o755)
 	for i := range 12 {
-		b.file(fmt.Sprintf("usr/share/%d/%d", i%4, i), fmt.Sprint(i), 0o644)
+		b.File(fmt.Sprintf("usr/share/%d/%d", i%4, i), fmt.Sprint(i), 0o644)
 	}
 }
 
 // hardTree has what is easily lost too.
-func hardTree(b builder) {
+func hardTree(b repotest.Builder) {
 	plainTree(b)
 	for _, mode := range []uint32{0, 0o044, 0o200, 0o666, 0o1644, 0o2755, 0o4755, 0o7777} {
-		b.file(fmt.Sprintf("mode/%04o", mode), fmt.Sprint(mode), mode)
+		b.File(fmt.Sprintf("mode/%04o", mode), fmt.Sprint(mode), mode)
 	}
-	b.file("mode/big", strings.Repeat("unreadable\n", 1<<16), 0)
-	b.file("zero", "", 0)
-	b.dir("sticky", 0o1777)
-	b.file("owned", "owned", 0o644)
-	b.must(os.Lchown(b.path("owned"), 5, 6))
-	b.must(unix.Chmod(b.path("owned"), 0o4711))
-	b.symlink("ownlink", "owned")
-	b.must(os.Lchown(b.path("ownlink"), 7, 8))
-	b.file("xattrs", "x", 0o644)
-	b.xattr("xattrs", "user.text", "value")
-	b.xattr("xattrs", "security.capability", "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")
-	b.xattr("sticky", "trusted.dir", "d")
-	b.xattr("ownlink", "trusted.link", "l")
+	b.File("mode/big", strings.Repeat("unreadable\n", 1<<16), 0)
+	b.File("zero", "", 0)
+	b.Dir("sticky", 0o1777)
+	b.File("owned", "owned", 0o644)
+	b.Must(os.Lchown(b.Path("owned"), 5, 6))
+	b.Must(unix.Chmod(b.Path("owned"), 0o4711))
+	b.Symlink("ownlink", "owned")
+	b.Must(os.Lchown(b.Path("ownlink"), 7, 8))
+	b.File("xattrs", "x", 0o644)
+	b.Xattr("xattrs", "user.text", "value")
+	b.Xattr("xattrs", "security.capability", "\x01\x00\x00\x02\x00\x20\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00\x00")
+	b.Xattr("sticky", "trusted.dir", "d")
+	b.Xattr("ownlink", "trusted.link", "l")
 }
 
 // emptyRepo makes a repository, with more lines in its config's group core. It is
 // written by hand and never synced: the tests' time is the disk's.
 func emptyRepo(t testing.TB, mode ostreerepo.Mode, core ...string) *ostreerepo.Repo {
 	t.Helper()
-	b := builder{t, filepath.Join(t.TempDir(), "repo")}
+	b := repotest.NewBuilder(t, filepath.Join(t.TempDir(), "repo"))
 	for _, dir := range []string{"extensions", "objects", "refs/heads", "refs/mirrors", "refs/remotes", "state", "tmp/cache"} {
-		b.dir(dir, 0o755)
+		b.Dir(dir, 0o755)
 	}
 	core = append([]string{"[core]", "repo_version=1", "mode=" + mode.String(), "fsync=false"}, core...)
-	b.file("config", strings.Join(core, "\n")+"\n", 0o644)
-	return reopen(t, b.root)
+	b.File("config", strings.Join(core, "\n")+"\n", 0o644)
+	return reopen(t, b.Path(""))
 }
 
 func reopen(t testing.TB, path string) *ostreerepo.Repo {
@@ -173,10 +142,10 @@ type history struct {
 func newHistory(t testing.TB, mode ostreerepo.Mode, config ...string) history {
 	t.Helper()
 	h := history{Repo: emptyRepo(t, mode, config...), dir: t.TempDir()}
-	b := builder{t, h.dir}
+	b := repotest.NewBuilder(t, h.dir)
 	plainTree(b)
 	for i, word := range []string{"first", "second", "third"} {
-		b.file("usr/share/word", word, 0o644)
+		b.File("usr/share/word", word, 0o644)
 		h.commits = append(h.commits, commit(t, h.Repo, "main", uint64(i+1), h.dir))
 	}
 	return h

@@ -14,9 +14,9 @@ import (
 )
 
 // sources are a repository of each mode with a commit of the same tree.
-func sources(t *testing.T, build func(builder)) map[ostreerepo.Mode]*ostreerepo.Repo {
+func sources(t *testing.T, build func(repotest.Builder)) map[ostreerepo.Mode]*ostreerepo.Repo {
 	dir := t.TempDir()
-	build(builder{t, dir})
+	build(repotest.NewBuilder(t, dir))
 	all := map[ostreerepo.Mode]*ostreerepo.Repo{}
 	for _, mode := range repotest.Modes {
 		all[mode] = emptyRepo(t, mode)
@@ -119,7 +119,7 @@ func pullOne(t *testing.T, src *ostreerepo.Repo, to ostreerepo.Mode, arg string,
 // it then has another mode than its checksum says.
 func TestUnreadable(t *testing.T) {
 	dir := t.TempDir()
-	builder{t, dir}.file("secret", "s", 0o044)
+	repotest.NewBuilder(t, dir).File("secret", "s", 0o044)
 	src := emptyRepo(t, ostreerepo.ModeBareUser)
 	commit(t, src, "main", 1, dir)
 	dst := emptyRepo(t, ostreerepo.ModeBareUserOnly)
@@ -144,7 +144,7 @@ var damages = map[string]func(path string) error{
 // that are not what they are called.
 func TestDamagedSource(t *testing.T) {
 	dir := t.TempDir()
-	builder{t, dir}.file("f", "body", 0o644)
+	repotest.NewBuilder(t, dir).File("f", "body", 0o644)
 	for _, d := range [][2]ostreerepo.Mode{
 		{ostreerepo.ModeArchive, ostreerepo.ModeArchive},
 		{ostreerepo.ModeBare, ostreerepo.ModeBare},

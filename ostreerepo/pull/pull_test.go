@@ -71,7 +71,7 @@ func TestSharedTrees(t *testing.T) {
 	src, dst := newHistory(t, ostreerepo.ModeBare), emptyRepo(t, ostreerepo.ModeBare)
 	local(t, dst, src.Repo, pull.Options{})
 	shared := objects(t, src.Repo, "dirtree")
-	builder{t, src.dir}.file("usr/share/word", "fourth", 0o644)
+	repotest.NewBuilder(t, src.dir).File("usr/share/word", "fourth", 0o644)
 	commit(t, src.Repo, "main", 4, src.dir)
 	for _, path := range shared {
 		os.Remove(path)
