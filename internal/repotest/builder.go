@@ -14,13 +14,8 @@ type Builder struct {
 	root string
 }
 
-// NewBuilder makes the directory root, if need be, and returns its Builder.
-func NewBuilder(t testing.TB, root string) Builder {
-	t.Helper()
-	b := Builder{t, root}
-	b.Dir(".", 0o755)
-	return b
-}
+// NewBuilder returns a Builder for the directory root, which Dir and File make.
+func NewBuilder(t testing.TB, root string) Builder { return Builder{t, root} }
 
 // Must ends the test if there is an error.
 func (b Builder) Must(err error) {

@@ -145,6 +145,7 @@ func TestSymlinkInDestinationIsNotFollowed(t *testing.T) {
 	} {
 		outside := t.TempDir()
 		b := repotest.NewBuilder(t, filepath.Join(t.TempDir(), "dest"))
+		b.Dir(".", 0o755)
 		b.Symlink("d", outside)
 		before := openFiles(t)
 		if err := check(t, r, "small", b.Path(""), o); !errors.Is(err, unix.ENOTDIR) {
@@ -210,6 +211,7 @@ func TestWhiteoutsStayInside(t *testing.T) {
 	for _, name := range []string{".wh..", ".wh...", ".wh.", ".ostree-wh..", ".ostree-wh...", ".ostree-wh."} {
 		commit := treeCommit(t, r, name)
 		work := repotest.NewBuilder(t, filepath.Join(t.TempDir(), "work"))
+		work.Dir(".", 0o755)
 		work.File("beside", "kept", 0o644)
 		work.Dir("dest/inside", 0o755)
 		err := checkout.Checkout(context.Background(), r, commit, work.Path("dest"), checkout.Options{
@@ -231,6 +233,7 @@ func TestOpaqueDestination(t *testing.T) {
 	r := emptyRepo(t, ostreerepo.ModeArchive)
 	commit := treeCommit(t, r, ".wh..wh..opq", "new")
 	dest := repotest.NewBuilder(t, filepath.Join(t.TempDir(), "dest"))
+	dest.Dir(".", 0o755)
 	dest.Dir("old/older", 0o755)
 	ctx := context.Background()
 	if err := checkout.Checkout(ctx, r, commit, dest.Path(""), checkout.Options{Whiteouts: true}); !errors.Is(err, fs.ErrExist) {
@@ -353,6 +356,7 @@ func TestFirstErrorWins(t *testing.T) {
 	r := newRepo(t, ostreerepo.ModeBare, "wide")
 	for range 5 {
 		dest := repotest.NewBuilder(t, filepath.Join(t.TempDir(), "dest"))
+		dest.Dir(".", 0o755)
 		dest.Dir("wide/deeper", 0o755)
 		for _, name := range []string{"wide/1500", "wide/9", "wide/25", "wide/deeper/0", "wide/deeper/99"} {
 			dest.File(name, "other", 0o600)
