@@ -26,8 +26,9 @@
 // All writing happens in [Repo.Update]. Objects are written to a staging
 // directory under tmp that belongs to the transaction. When the callback returns
 // nil, the order of effects is: the file system is synced, the objects are
-// renamed into objects/, the directories are synced, the staging directory goes,
-// and the refs are replaced last, each by a rename. A process that is killed at
+// renamed into objects/, where that lacks it with the directory that they are in,
+// the directories are synced, the staging directory goes, and the refs are replaced
+// last, each by a rename. A process that is killed at
 // any instant leaves a staging directory, which the next transaction removes, and
 // each ref old or new. One that fails gives its space back, or with
 // [UpdateOptions].KeepStaged leaves complete objects to the next; libostree does the

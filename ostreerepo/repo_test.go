@@ -17,6 +17,7 @@ import (
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/internal/repotest"
 	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/tree"
 )
 
 func ostree(t *testing.T, args ...string) (string, error) {
@@ -385,4 +386,26 @@ func TestParent(t *testing.T) {
 		t.Error(err)
 	}
 	checkFile(t, reopened, "a", testFile{object.FileHeader{Mode: 0o100644}, "1"})
+}
+
+// Directories below objects/ are in the group that it passes on, in a new
+// repository too, whose objects all come from one below tmp/.
+func TestDirectoriesInheritGroup(t *testing.T) {
+	r := repotest.New(t, ostreerepo.ModeArchive)
+	objects := filepath.Join(r.Path(), "objects")
+	if err := os.Chmod(objects, 0o775|os.ModeSetgid); err != nil {
+		t.Fatal(err)
+	}
+	dir := t.TempDir()
+	repotest.NewBuilder(t, dir).File("f", "body", 0o644)
+	repotest.Commit(t, r, dir, tree.Options{})
+	dirs, err := os.ReadDir(objects)
+	if err != nil || len(dirs) == 0 {
+		t.Fatal(dirs, err)
+	}
+	for _, d := range dirs {
+		if info, err := d.Info(); err != nil || info.Mode()&os.ModeSetgid == 0 {
+			t.Errorf("%s: %v, %v", d.Name(), info.Mode(), err)
+		}
+	}
 }
