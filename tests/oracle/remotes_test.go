@@ -1,68 +1,12 @@
 package oracle_test
 
 import (
-	"fmt"
 	"os"
 	"os/exec"
-	"path/filepath"
 	"strings"
 	"syscall"
 	"testing"
 )
-
-// TestKillConsume kills a commit that consumes its tree at all kinds of steps. Before
-// the branch names the commit nothing of the tree is gone, and afterwards nothing of
-// it is missing in the commit.
-func TestKillConsume(t *testing.T) {
-	need(t, "strace", "ostree")
-	d := dir(t)
-	tree := smallTree(t, d+"/tree", 12)
-	for _, mode := range []string{"bare", "bare-user"} {
-		t.Run(mode, func(t *testing.T) {
-			base := filepath.Join(d, mode)
-			run(t, "ostree", "--repo="+base, "init", "--mode="+mode)
-			kills := 0
-			for _, call := range []string{"linkat", "renameat2", "renameat", "utimensat", "unlinkat"} {
-				for _, at := range []int{1, 3, 9, 25} {
-					if killConsume(t, base, tree, call, at) {
-						kills++
-					}
-				}
-			}
-			if kills < 5 {
-				t.Errorf("only %d runs were killed: this test shows nothing", kills)
-			}
-		})
-	}
-}
-
-func killConsume(t *testing.T, base, tree, call string, at int) (killed bool) {
-	t.Helper()
-	work := dir(t)
-	defer os.RemoveAll(work)
-	repo, eaten := work+"/repo", work+"/tree"
-	run(t, "cp", "-a", base, repo)
-	run(t, "cp", "-a", tree, eaten)
-	cmd := exec.Command("strace", "-f", "-qq", "-e", "trace="+call, "-o", "/dev/null",
-		"-e", fmt.Sprintf("inject=%s:signal=KILL:when=%d", call, at),
-		treenail, "--repo="+repo, "commit", "-b", branch, "--consume", "--tree=dir="+eaten)
-	cmd.Env = append(os.Environ(), "GOMAXPROCS=1")
-	cmd.Run()
-	status := cmd.ProcessState.Sys().(syscall.WaitStatus)
-	what := fmt.Sprintf("killed at %s %d", call, at)
-	if _, err := os.Stat(repo + "/refs/heads/" + branch); err != nil {
-		if out, err := exec.Command("diff", "-r", "--no-dereference", tree, eaten).CombinedOutput(); err != nil {
-			t.Errorf("%s: there is no commit, and of the tree is missing\n%s", what, out)
-		}
-		return status.Signaled()
-	}
-	run(t, "ostree", "--repo="+repo, "fsck", "--quiet")
-	run(t, "ostree", "--repo="+repo, "checkout", "-U", branch, work+"/checkout")
-	if out, err := exec.Command("diff", "-r", "--no-dereference", tree, work+"/checkout").CombinedOutput(); err != nil {
-		t.Errorf("%s: in the commit is missing\n%s", what, out)
-	}
-	return status.Signaled()
-}
 
 // TestSystemRemotes: the repository of the system has remotes in files of their own.
 // Each command runs in a root directory that has only the program and a repository.
