@@ -2,10 +2,15 @@ package ostreerepo
 
 import (
 	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
 	"runtime"
 	"sync"
 
 	"github.com/treenail/treenail/format/object"
+	"github.com/treenail/treenail/internal/linuxfs"
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sys/unix"
 )
@@ -64,22 +69,59 @@ func (r *Repo) scanInto(ctx context.Context, cache *DevInoCache) error {
 	return g.Wait()
 }
 
-func (r *Repo) scanDir(ctx context.Context, dir string, cache *DevInoCache) error {
-	for n, err := range looseInDirs(r.path+"/objects", []string{dir}, false) {
-		if err == nil {
-			err = ctx.Err()
+// scanDir notes the content objects in one of the 256 directories. Where the
+// directory itself tells the inodes there is no look at each file.
+func (r *Repo) scanDir(ctx context.Context, name string, cache *DevInoCache) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	dir, err := openDir(r.objectsFD(), name)
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	if err != nil {
+		return fmt.Errorf("repo %s: objects/%s: %w", r.path, name, err)
+	}
+	defer dir.Close()
+	files, err := inodesIn(dir)
+	if err != nil {
+		return fmt.Errorf("repo %s: objects/%s: %w", r.path, name, err)
+	}
+	for _, f := range files {
+		if n, err := object.ParseLoosePath(name, f.name, false); err == nil && n.Type == object.TypeFile {
+			cache.Add(f.dev, f.ino, n.Checksum)
 		}
-		if err != nil {
-			return err
-		}
-		if n.Type != object.TypeFile {
-			continue
-		}
-		var st unix.Stat_t
-		if err := unix.Fstatat(r.objectsFD(), n.LoosePath(false), &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
-			return r.objectError(n, err)
-		}
-		cache.Add(uint64(st.Dev), st.Ino, n.Checksum) //nolint:unconvert // signed on macOS
 	}
 	return nil
+}
+
+type namedInode struct {
+	name string
+	devIno
+}
+
+// inodesIn returns the entries of a directory.
+func inodesIn(dir *os.File) (files []namedInode, err error) {
+	var st unix.Stat_t
+	if err := unix.Fstat(int(dir.Fd()), &st); err != nil {
+		return nil, err
+	}
+	entries, err := linuxfs.ReadInodes(dir)
+	if err == nil {
+		for _, e := range entries {
+			files = append(files, namedInode{e.Name, devIno{uint64(st.Dev), e.Ino}}) //nolint:unconvert // signed on macOS
+		}
+		return files, nil
+	}
+	if !errors.Is(err, errors.ErrUnsupported) {
+		return nil, err
+	}
+	names, err := dir.Readdirnames(-1)
+	for _, name := range names {
+		if err := unix.Fstatat(int(dir.Fd()), name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
+			return nil, fmt.Errorf("%s: %w", name, err)
+		}
+		files = append(files, namedInode{name, devIno{uint64(st.Dev), st.Ino}}) //nolint:unconvert // signed on macOS
+	}
+	return files, err
 }

@@ -1,7 +1,10 @@
 package linuxfs
 
 import (
+	"bytes"
+	"encoding/binary"
 	"errors"
+	"fmt"
 	"io"
 	"os"
 	"time"
@@ -96,6 +99,55 @@ func RenameNoReplace(fromdir int, from string, todir int, to string) error {
 		}
 	}
 	return err
+}
+
+// A DirInode is what a directory says of an entry.
+type DirInode struct {
+	Name string
+	Ino  uint64 // of the entry itself, not of what is mounted on it
+}
+
+// ReadInodes reads all entries of a directory, with their inode numbers. On a file
+// system whose directories may say other numbers than stat, such as overlayfs, it
+// returns an error that is errors.ErrUnsupported.
+func ReadInodes(dir *os.File) ([]DirInode, error) {
+	fd := int(dir.Fd())
+	var st unix.Statfs_t
+	if err := unix.Fstatfs(fd, &st); err != nil {
+		return nil, fmt.Errorf("statfs: %w", err)
+	}
+	switch st.Type {
+	case unix.EXT4_SUPER_MAGIC, unix.XFS_SUPER_MAGIC, unix.BTRFS_SUPER_MAGIC, unix.F2FS_SUPER_MAGIC, unix.TMPFS_MAGIC:
+	default:
+		return nil, errors.ErrUnsupported
+	}
+	var entries []DirInode
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := unix.ReadDirent(fd, buf)
+		if err != nil {
+			return nil, fmt.Errorf("readdir: %w", err)
+		}
+		if n == 0 {
+			return entries, nil
+		}
+		entries = appendDirents(entries, buf[:n])
+	}
+}
+
+// appendDirents parses struct linux_dirent64 (getdents64(2)): inode, 8 bytes; offset,
+// 8; length of the record, 2; type, 1; name, up to a NUL.
+func appendDirents(entries []DirInode, buf []byte) []DirInode {
+	const nameAt = 19
+	for len(buf) > nameAt {
+		record := buf[:binary.NativeEndian.Uint16(buf[16:])]
+		buf = buf[len(record):]
+		name, _, _ := bytes.Cut(record[nameAt:], []byte{0})
+		if s := string(name); s != "." && s != ".." {
+			entries = append(entries, DirInode{s, binary.NativeEndian.Uint64(record)})
+		}
+	}
+	return entries
 }
 
 // SyncFS writes back the whole file system that f lies on.

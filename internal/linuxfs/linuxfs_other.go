@@ -72,6 +72,15 @@ func RenameNoReplace(fromdir int, from string, todir int, to string) error {
 	return unix.Unlinkat(fromdir, from, 0)
 }
 
+// A DirInode is what a directory says of an entry.
+type DirInode struct {
+	Name string
+	Ino  uint64
+}
+
+// ReadInodes is not available.
+func ReadInodes(dir *os.File) ([]DirInode, error) { return nil, errors.ErrUnsupported }
+
 // SyncFS writes back f; there is no call for a whole file system.
 func SyncFS(f *os.File) error { return f.Sync() }
 
