@@ -12,8 +12,9 @@
 // The table gives medians, the range of wall times, and ratios of medians, ours
 // to the peer's. Nothing is judged; the goal of a case is printed beside it.
 //
-// Results stay on disk until the end, since ext4 makes new files slowly for a
-// minute after many were deleted: a full tree and three rounds take about 40 GB.
+// Results stay on disk until the end, since ext4 makes new files slowly for
+// minutes after many were deleted: a full tree and three rounds take about 40 GB. A
+// directory on a new file system (-dir) gives the steadiest figures.
 package main
 
 import (
