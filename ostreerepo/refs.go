@@ -86,7 +86,7 @@ func (r *Repo) Resolve(rev string) (object.Checksum, error) {
 	if c, err := object.ParseChecksum(rev); err == nil {
 		return c, nil
 	}
-	if c, ok, err := r.resolvePrefix(rev); ok || err != nil {
+	if c, ok, err := r.ResolvePrefix(rev); ok || err != nil {
 		return c, err
 	}
 	remote, ref, err := ParseRefspec(rev)
@@ -119,7 +119,10 @@ func (r *Repo) resolveParent(rev string) (object.Checksum, error) {
 // prefixPattern takes the empty prefix too, which names the only commit there is.
 var prefixPattern = regexp.MustCompile(`^[0-9a-f]{0,63}$`)
 
-func (r *Repo) resolvePrefix(prefix string) (c object.Checksum, ok bool, err error) {
+// ResolvePrefix finds the commit, of this repository and not its parents, whose
+// checksum begins with prefix; ok is false where none does or prefix is no beginning
+// of a checksum. Of several the error is a *RevError.
+func (r *Repo) ResolvePrefix(prefix string) (c object.Checksum, ok bool, err error) {
 	if !prefixPattern.MatchString(prefix) {
 		return c, false, nil
 	}

@@ -83,6 +83,23 @@ func TestSharedTrees(t *testing.T) {
 	sound(t, dst, 2, 0)
 }
 
+// TestAbbreviated pulls by the beginning of a checksum, which like in ostree is the
+// name of a ref afterwards.
+func TestAbbreviated(t *testing.T) {
+	src := newHistory(t, ostreerepo.ModeArchive)
+	for _, n := range []int{63, 12} {
+		ref := src.commits[1].String()[:n]
+		ours, theirs := emptyRepo(t, ostreerepo.ModeArchive), emptyRepo(t, ostreerepo.ModeArchive)
+		local(t, ours, src.Repo, pull.Options{Refs: []string{ref}, DisableVerifyBindings: true})
+		if _, err := ostree(t, "--repo="+theirs.Path(), "pull-local", "--disable-verify-bindings", src.Path(), ref); err != nil {
+			t.Fatal(err)
+		}
+		if diff := cmp.Diff(snapshot(t, theirs, src.Repo), snapshot(t, ours, src.Repo)); diff != "" {
+			t.Errorf("-ostree +ours\n%s", diff)
+		}
+	}
+}
+
 // TestPartial completes a commit of which an interrupted pull left directories,
 // but not what is in them.
 func TestPartial(t *testing.T) {

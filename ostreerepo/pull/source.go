@@ -54,7 +54,8 @@ func withoutSummary(o *Options) error {
 	return nil
 }
 
-// ref finds the commit of a local ref.
+// ref finds the commit of a local ref, or like libostree of the beginning of a
+// checksum, which then becomes the name of a ref in the destination.
 func (s *source) ref(name string) (object.Checksum, error) {
 	missing := &ostreerepo.RevError{Rev: name, Reason: "not found"}
 	if s.summary != nil {
@@ -64,6 +65,9 @@ func (s *source) ref(name string) (object.Checksum, error) {
 			return object.Checksum{}, &wordedError{fmt.Sprintf("No such branch '%s' in repository summary", name), missing}
 		}
 		return refs[i].Commit, nil
+	}
+	if c, ok, err := s.ResolvePrefix(name); ok || err != nil {
+		return c, err
 	}
 	for at := s.Repo; at != nil; at = at.Parent() {
 		if c, ok, err := at.Ref(name); ok || err != nil {
