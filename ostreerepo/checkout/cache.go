@@ -17,7 +17,7 @@ type cache struct {
 	repo   *ostreerepo.Repo
 	noSync bool
 
-	once sync.Once // a checkout without files to link makes no directory
+	mu   sync.Mutex
 	err  error
 	fd   int // -1 until it is open
 	sync bool
@@ -25,23 +25,36 @@ type cache struct {
 
 func newCache(r *ostreerepo.Repo, noSync bool) *cache { return &cache{repo: r, noSync: noSync, fd: -1} }
 
-// open opens the directory at the first call, and makes it where it is not there.
-func (c *cache) open() error {
-	c.once.Do(func() { c.err = c.openNow() })
-	return c.err
+// open opens the directory; ok is false when there is none and none is to be made. A
+// checkout without files to link makes none.
+func (c *cache) open(create bool) (ok bool, err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.fd < 0 && c.err == nil {
+		c.err = c.openNow(create)
+	}
+	return c.fd >= 0, c.err
 }
 
-func (c *cache) openNow() error {
+func (c *cache) openNow(create bool) error {
 	sync, err := c.repo.Config().Bool("core", "fsync", true)
 	if err != nil {
 		return err
 	}
-	path := c.repo.Path() + "/uncompressed-objects-cache"
-	if err := mkdirExisting(unix.AT_FDCWD, path, 0o775); err != nil {
-		return err
-	}
 	c.sync = sync && !c.noSync
-	c.fd, err = openDir(unix.AT_FDCWD, path, unix.O_NOFOLLOW)
+	path := c.repo.Path() + "/uncompressed-objects-cache"
+	if create {
+		if err := mkdirExisting(unix.AT_FDCWD, path, 0o775); err != nil {
+			return err
+		}
+	}
+	fd, err := openDir(unix.AT_FDCWD, path, unix.O_NOFOLLOW)
+	switch {
+	case err == nil:
+		c.fd = fd
+	case !create && errors.Is(err, fs.ErrNotExist):
+		err = nil
+	}
 	return err
 }
 
@@ -64,12 +77,15 @@ func (c *run) linkCached(d *dir, name string, sum object.Checksum) (done bool, e
 	if c.cache == nil {
 		return false, nil
 	}
-	if err := c.cache.open(); err != nil {
+	path := loosePath(sum)
+	there, err := c.cache.open(false)
+	if err != nil {
 		return false, err
 	}
-	path := loosePath(sum)
-	if done, err = c.linkFrom(c.cache.fd, path, d, name, sum); !errors.Is(err, fs.ErrNotExist) {
-		return done, err
+	if there {
+		if done, err = c.linkFrom(c.cache.fd, path, d, name, sum); !errors.Is(err, fs.ErrNotExist) {
+			return done, err
+		}
 	}
 	f, err := c.read(sum)
 	if err != nil {
@@ -78,6 +94,9 @@ func (c *run) linkCached(d *dir, name string, sum object.Checksum) (done bool, e
 	defer f.close()
 	if k := (kind{f.Mode, f.size}); k.symlink() || k.copied(true) {
 		return false, nil
+	}
+	if _, err := c.cache.open(true); err != nil {
+		return false, err
 	}
 	if err := c.cache.add(path, f); err != nil {
 		return false, err

@@ -102,8 +102,9 @@ func (o *Options) validate() error {
 	return nil
 }
 
-// plain reports whether the cache may serve this checkout.
-func (o *Options) plain() bool {
+// Plain reports whether none of the options is set that came to libostree with its
+// second kind of checkout. The cache serves only plain checkouts.
+func (o *Options) Plain() bool {
 	return o.Overwrite <= UnionFiles && !o.RequireHardlinks && !o.ForceCopy && !o.ForceCopyZerosized &&
 		!o.Whiteouts && !o.PassthroughWhiteouts && !o.BareUserOnlyDirs && o.Skip == nil
 }
@@ -181,7 +182,7 @@ func newRun(r *ostreerepo.Repo, o Options) (_ *run, err error) {
 		return nil, err
 	}
 	c.device = uint64(st.Dev)
-	if c.user && !o.DisableCache && o.plain() && r.UncompressedCache() && r.Writable() == nil {
+	if c.user && !o.DisableCache && o.Plain() && r.UncompressedCache() && r.Writable() == nil {
 		c.cache = newCache(r, o.CacheNoSync)
 	}
 	return c, err

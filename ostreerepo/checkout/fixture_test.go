@@ -181,6 +181,20 @@ func overlayTree(t testing.TB, root string) {
 
 var trees = map[string]func(testing.TB, string){
 	"hard": hardTree, "wide": wideTree, "small": smallTree, "link": linkTree, "layer": layerTree, "overlay": overlayTree,
+	"modes": modesTree,
+}
+
+// modesTree has files whose modes and owners are others in a bare-user repository.
+func modesTree(t testing.TB, root string) {
+	b := repotest.NewBuilder(t, root)
+	b.Dir(".", 0o755)
+	for _, mode := range []uint32{0o666, 0o1755, 0o2644, 0o644} {
+		b.File(fmt.Sprintf("%04o", mode), fmt.Sprint(mode), mode)
+	}
+	b.File("user", "u", 0o644)
+	b.Chown("user", 5, 0)
+	b.File("group", "g", 0o644)
+	b.Chown("group", 0, 6)
 }
 
 // newRepo makes a repository with a branch for each named tree, written by the

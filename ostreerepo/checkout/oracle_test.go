@@ -306,3 +306,16 @@ func TestParentLikeOstree(t *testing.T) {
 		}
 	}
 }
+
+// A file with the object's contents and metadata is left only where it is such a file
+// as the object's: one of a bare-user repository has another mode.
+func TestIdenticalByMetadataLikeOstree(t *testing.T) {
+	r := newRepo(t, ostreerepo.ModeBareUser, "modes")
+	for _, c := range []comparison{
+		{args: []string{"-U", "-H", "--union"}, options: checkout.Options{Overwrite: checkout.UnionFiles, UserMode: true, RequireHardlinks: true}},
+		{args: []string{"-U", "-H", "--union-identical"}, options: checkout.Options{Overwrite: checkout.UnionIdentical, UserMode: true, RequireHardlinks: true}},
+	} {
+		c.before = func(b repotest.Builder) { modesTree(t, b.Path(".")) }
+		t.Run(fmt.Sprint(c.args), func(t *testing.T) { compare(t, r, "modes", c) })
+	}
+}

@@ -207,8 +207,8 @@ func (c *run) replaceByLink(from int, path string, d *dir, name string, sum obje
 	return nil
 }
 
-// sameObject reports whether an existing file is a link to the object, or else
-// has the object's checksum.
+// sameObject reports whether an existing file is a link to the object, or else has
+// the object's checksum and, as a file, the owner and mode of the object's file.
 func (c *run) sameObject(from int, path string, d *dir, name string, sum object.Checksum) (bool, error) {
 	var a, b unix.Stat_t
 	if err := unix.Fstatat(from, path, &a, unix.AT_SYMLINK_NOFOLLOW); err != nil {
@@ -220,7 +220,7 @@ func (c *run) sameObject(from int, path string, d *dir, name string, sum object.
 	if a.Dev == b.Dev && a.Ino == b.Ino {
 		return true, nil
 	}
-	if a.Size != b.Size || a.Mode&unix.S_IFMT != b.Mode&unix.S_IFMT {
+	if a.Size != b.Size || a.Mode != b.Mode || a.Uid != b.Uid || a.Gid != b.Gid {
 		return false, nil
 	}
 	return identical(d.fd, name, sum, comparison{noXattrs: c.repo.DisableXattrs()})

@@ -184,13 +184,14 @@ func (p *puller) pullHeads() error {
 }
 
 // setRef leaves a ref alone that names the commit already: a pull that brings
-// nothing writes nothing, and no new summary follows from it.
+// nothing writes nothing, and no new summary follows from it. As in libostree any
+// name for the commit will do that could be meant, such as the beginning of its
+// checksum or a remote's ref.
 func (p *puller) setRef(h head) error {
 	if h.ref == "" {
 		return nil
 	}
-	old, ok, err := p.dst.Ref(h.store)
-	if err == nil && ok && old == h.commit {
+	if old, err := p.dst.Resolve(h.store); err == nil && old == h.commit {
 		return nil
 	}
 	return p.tx.SetRef(h.store, h.commit)

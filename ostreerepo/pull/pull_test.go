@@ -319,8 +319,8 @@ func TestParents(t *testing.T) {
 	if got := local(t, child, old.Repo, pull.Options{}); *got != (pull.Result{}) {
 		t.Errorf("result %+v, want nothing beside the parent", *got)
 	}
-	if c, ok, _ := child.Ref("main"); !ok || c != old.commits[2] {
-		t.Errorf("ref %s, want %s", c, old.commits[2])
+	if c, ok, _ := child.Ref("main"); ok { // its parent has it, which is enough for libostree too
+		t.Errorf("ref %s", c)
 	}
 }
 

@@ -47,6 +47,11 @@ type Options struct {
 	// whatever the other options say (ostree commit -I).
 	DevInoCanonical bool
 
+	// CountStored has AddCommit count each object that it takes over by checksum, as
+	// libostree does when it notes sizes. With options that could change one, and with
+	// Consume, it does so in any case.
+	CountStored bool
+
 	TarAutocreateParents bool        // make directories that an archive has no entry for
 	TarPathFilter        *PathFilter // rewrites the paths of archive entries; nil: none
 

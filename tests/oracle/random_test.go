@@ -483,6 +483,8 @@ func (d *duel) fsck() {
 	d.do(d.maybe(args, 4, "--verify-back-refs")...)
 }
 
+// prune has one policy for all branches: where histories of different depths meet,
+// ostree forgets what the greater one keeps.
 func (d *duel) prune() {
 	args := []string{"prune"}
 	args = d.maybe(args, 2, "--refs-only")
@@ -490,8 +492,6 @@ func (d *duel) prune() {
 	args = d.maybe(args, 3, "--no-prune")
 	args = d.maybe(args, 6, "--commit-only")
 	args = d.maybe(args, 6, "--keep-younger-than=@1705000000")
-	args = d.maybe(args, 6, "--retain-branch-depth="+pick(d, branches...)+"=0")
-	args = d.maybe(args, 6, "--only-branch="+pick(d, branches...))
 	if c := d.commits; len(c) > 0 && d.chance(8) {
 		if c := pick(d, c...); d.has(c) { // for one that is not there ostree changes the configuration
 			args = append(args, "--delete-commit="+c)

@@ -6,7 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"sync"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
@@ -55,7 +54,7 @@ func (o *checkoutOptions) flags(f *cli.Flags) {
 	f.Bool(&o.unionIdentical, "union-identical", "", "Add what is new; a file that exists has to be the same one")
 	f.Bool(&o.whiteouts, "whiteouts", "", "Act on .wh.NAME files as container layers have them")
 	f.Bool(&o.passthrough, "process-passthrough-whiteouts", "", "Make .ostree-wh.NAME files whiteout devices of overlayfs")
-	f.Bool(&o.allowNoent, "allow-noent", "", "Do nothing when the subpath does not exist")
+	f.Bool(&o.allowNoent, "allow-noent", "", "Do nothing when the subpath does not exist, in a checkout of no special kind")
 	f.Bool(&o.fromStdin, "from-stdin", "", "Read many commits and subpaths from standard input, each ended by a NUL byte")
 	f.String(&o.fromFile, "from-file", "", "FILE", "Read them from FILE")
 	f.Truth(&o.fsync, "fsync", "", "POLICY", "Whether to wait until the repository's cache is on disk: true (default) or false")
@@ -107,7 +106,7 @@ func (o *checkoutOptions) checkoutMany(ctx context.Context, env *cli.Env, repo *
 	}
 	in := env.Stdin
 	if !o.fromStdin {
-		f, err := os.Open(o.fromFile)
+		f, err := openFileGIO(o.fromFile)
 		if err != nil {
 			return err
 		}
@@ -182,7 +181,7 @@ func (o *checkoutOptions) readOptions() (checkout.Options, error) {
 		UserMode: o.userMode, Overwrite: overwrite, DisableCache: o.disableCache,
 		Whiteouts: o.whiteouts, PassthroughWhiteouts: o.passthrough, RequireHardlinks: o.requireHardlinks,
 		ForceCopy: o.forceCopy, ForceCopyZerosized: o.forceCopyZerosized, BareUserOnlyDirs: o.bareUserDirs,
-		AllowNoent: o.allowNoent, CacheNoSync: !o.fsync,
+		CacheNoSync: !o.fsync,
 	}
 	if skip != nil {
 		c.Skip = func(path string) bool { return (*skip)[path] }
@@ -194,6 +193,8 @@ func (o *checkoutOptions) readOptions() (checkout.Options, error) {
 		}
 		c.ForceCopy, c.Label, c.LabelRoot = true, policy.Label, o.selinuxPrefix
 	}
+	// ostree looks at --allow-noent in plain checkouts only.
+	c.AllowNoent = o.allowNoent && c.Plain() && !o.disableCache
 	return c, nil
 }
 

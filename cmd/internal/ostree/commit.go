@@ -5,7 +5,6 @@ import (
 	"errors"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
-	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/gpg"
 )
 
@@ -104,9 +103,6 @@ func (o *commitOptions) run(ctx context.Context, env *cli.Env, args []string) er
 	defer repo.Close()
 	if err := o.check(); err != nil {
 		return err
-	}
-	if repo.Mode() != ostreerepo.ModeArchive {
-		o.sizes = false // as in ostree: other modes store no sizes worth noting
 	}
 	if len(o.trees) == 0 {
 		o.trees = []string{"dir=" + pathArg(args)}

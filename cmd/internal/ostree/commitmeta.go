@@ -121,7 +121,7 @@ func (c *committer) addTreeMetadata(ctx context.Context, repo *ostreerepo.Repo) 
 		entry := gvariant.Entry{Key: composefs.DigestKey, Value: gvariant.NewBytes(digest[:])}
 		entries = gvariant.DictOrder(append(entries, entry))
 	}
-	if c.sizes {
+	if c.sizes && c.repo.Mode() == ostreerepo.ModeArchive { // as in ostree: other modes store no sizes worth noting
 		sizes, err := repo.TreeSizes(c.commit.Tree, c.commit.Meta)
 		if err != nil {
 			return err

@@ -70,7 +70,7 @@ func (c *committer) treeOptions(ctx context.Context) (err error) {
 	*t = tree.Options{
 		UID: owner(c.ownerUID), GID: owner(c.ownerGID),
 		CanonicalPermissions: c.canonical, NoXattrs: c.noXattrs, ReadOnlyExecutables: c.readOnlyExecutables,
-		Consume: c.consume, DevInoCanonical: c.devinoCanonical, TarAutocreateParents: c.tarParents,
+		Consume: c.consume, CountStored: c.sizes, DevInoCanonical: c.devinoCanonical, TarAutocreateParents: c.tarParents,
 	}
 	if t.StatOverride, err = parseFile(c.statoverride, tree.ParseStatOverride); err != nil {
 		return err

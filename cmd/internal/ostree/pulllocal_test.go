@@ -39,6 +39,7 @@ func TestPullLocal(t *testing.T) {
 		{nil, "src main other"},
 		{nil, "src main main"},
 		{nil, "--remote=origin src"},
+		{[][]string{{"pull-local", "--repo=dst", "--remote=far", "src"}}, "src main"},
 		{nil, "--remote=or/igin src main"},
 		{nil, "--depth=1 src main"},
 		{nil, "--depth=-1 --untrusted --bareuseronly-files src"},

@@ -6,13 +6,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"path/filepath"
 	"time"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/format/openpgp"
 	"github.com/treenail/treenail/ostreerepo"
 	"github.com/treenail/treenail/ostreerepo/gpg"
+	"golang.org/x/sys/unix"
 )
 
 func remoteGPGImportCommand() *cli.Command {
@@ -89,10 +89,7 @@ func readKeyFile(path string) (*openpgp.Keyring, error) {
 	case errors.As(err, &damaged):
 		return &openpgp.Keyring{}, nil
 	case errors.Is(err, fs.ErrNotExist):
-		if abs, absErr := filepath.Abs(path); absErr == nil {
-			path = abs
-		}
-		return nil, fmt.Errorf("Error opening file %s: No such file or directory", path)
+		return nil, openingError(path, unix.ENOENT)
 	}
 	return keys, err
 }

@@ -5,10 +5,12 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"path/filepath"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/ostreerepo"
+	"golang.org/x/sys/unix"
 )
 
 // loadRev resolves a rev and loads the commit it names.
@@ -28,7 +30,37 @@ func openFile(path string) (*os.File, error) {
 	if errors.As(err, &failed) {
 		return nil, fmt.Errorf("openat(%s): %w", path, failed.Err)
 	}
+	if isDir(f) { // which only reading would find
+		f.Close()
+		return nil, unix.EISDIR
+	}
 	return f, err
+}
+
+// openFileGIO is openFile with the errors of GIO.
+func openFileGIO(path string) (*os.File, error) {
+	f, err := os.Open(path)
+	var failed *fs.PathError
+	switch {
+	case errors.As(err, &failed):
+		return nil, openingError(path, failed.Err)
+	case isDir(f):
+		f.Close()
+		return nil, openingError(path, unix.EISDIR)
+	}
+	return f, err
+}
+
+func isDir(f *os.File) bool {
+	info, err := f.Stat()
+	return err == nil && info.IsDir()
+}
+
+func openingError(path string, cause error) error {
+	if abs, err := filepath.Abs(path); err == nil {
+		path = abs
+	}
+	return fmt.Errorf("Error opening file %s: %w", path, cause)
 }
 
 // lookup finds a path in a commit's tree. Its errors are in libostree's words:
