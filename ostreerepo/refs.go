@@ -83,6 +83,14 @@ func (r *Repo) Resolve(rev string) (object.Checksum, error) {
 	if base, ok := strings.CutSuffix(rev, "^"); ok {
 		return r.resolveParent(base)
 	}
+	return r.resolve(rev, true)
+}
+
+// ResolveLocal is Resolve for what may be the name of a new ref: a remote's ref that
+// REF alone could mean does not count, and there is no ^.
+func (r *Repo) ResolveLocal(rev string) (object.Checksum, error) { return r.resolve(rev, false) }
+
+func (r *Repo) resolve(rev string, anyRemote bool) (object.Checksum, error) {
 	if c, err := object.ParseChecksum(rev); err == nil {
 		return c, nil
 	}
@@ -94,7 +102,7 @@ func (r *Repo) Resolve(rev string) (object.Checksum, error) {
 		return object.Checksum{}, err
 	}
 	for at := r; at != nil; at = at.parent {
-		if c, ok, err := at.resolveRef(remote, ref); ok || err != nil {
+		if c, ok, err := at.resolveRef(remote, ref, anyRemote); ok || err != nil {
 			return c, err
 		}
 	}
@@ -142,9 +150,9 @@ func (r *Repo) ResolvePrefix(prefix string) (c object.Checksum, ok bool, err err
 }
 
 // resolveRef looks in this repository alone.
-func (r *Repo) resolveRef(remote, ref string) (c object.Checksum, ok bool, err error) {
+func (r *Repo) resolveRef(remote, ref string, anyRemote bool) (c object.Checksum, ok bool, err error) {
 	paths := []string{refPath(remote, ref)}
-	if remote == "" {
+	if remote == "" && anyRemote {
 		paths = append(paths, "refs/remotes/"+ref)
 		remotes, err := r.refDirs("refs/remotes")
 		if err != nil {
@@ -159,7 +167,7 @@ func (r *Repo) resolveRef(remote, ref string) (c object.Checksum, ok bool, err e
 		if err == nil {
 			return c, true, nil
 		}
-		if errors.Is(err, unix.EISDIR) {
+		if errors.Is(err, unix.EISDIR) && anyRemote { // else it is the writer who finds the directory
 			err = fmt.Errorf("Couldn't open ref '%s': %w", ref, err) //nolint:staticcheck // libostree's text
 			return c, false, err
 		}

@@ -2,6 +2,7 @@ package ostree
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -51,8 +52,12 @@ func (o *refsOptions) checkFree(repo *ostreerepo.Repo) error {
 	if o.force {
 		return nil
 	}
-	exists, err := repo.RefExists(o.create)
-	if err != nil || !exists {
+	_, err := repo.ResolveLocal(o.create)
+	var none *ostreerepo.RevError
+	if errors.As(err, &none) && none.Reason == "not found" {
+		return nil
+	}
+	if err != nil {
 		return err
 	}
 	if o.alias {

@@ -34,7 +34,8 @@ func TestRefsWrite(t *testing.T) {
 	head := must(t, "rev-parse", "--repo=repo", "os/x")
 	for _, args := range []string{
 		"--create=a/b os/x", "--create=a/b os/x", "--create=a/b --force os/x", "--create=a os/x", "--create=os/x/y os/x",
-		"--create=" + head + " os/x", "--create=short " + head[:7], "--create=origin:os/x os/x", "--create=origin/x origin:os/x",
+		"--create=" + head + " os/x", "--create=" + head[:9] + " os/x", "-A os/x --create=" + head[:9],
+		"--create=short " + head[:7], "--create=origin:os/x os/x", "--create=origin/x origin:os/x",
 		"-A os/x --create=alias", "-A os/x --create=alias", "-A alias --create=alias2",
 		"-A nope --create=alias3", "-A os --create=alias3", "-A os/x --create=origin:alias", "--create=alias os/x", "--delete os/x",
 		"--delete os", "-A os/x --create=a/deep/alias", "--delete alias2", "--create=alias --force a/b", "--delete a/deep", "--delete alias", "--delete nope", "--delete origin:os",
