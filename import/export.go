@@ -138,7 +138,7 @@ func (e *export) layer(ctx context.Context, d oci.Descriptor, diffID oci.DiffID)
 	if err != nil {
 		return err
 	}
-	for _, c := range oci.Compressors(d.MediaType) {
+	for _, c := range oci.Compressors(d, diffID) {
 		if ok, err := at.begins(ctx, c, head); err != nil {
 			return err
 		} else if !ok {

@@ -47,6 +47,10 @@ func (m *memory) Blob(_ context.Context, d oci.Descriptor) (io.ReadCloser, error
 	return io.NopCloser(bytes.NewReader(blob)), nil
 }
 
+func (m *memory) Layer(_ context.Context, d oci.Descriptor, _ oci.DiffID) (oci.Descriptor, error) {
+	return d, nil
+}
+
 func (m *memory) PutBlob(_ context.Context, mediaType string, r io.Reader) (oci.Descriptor, error) {
 	data, err := io.ReadAll(r)
 	if err != nil {

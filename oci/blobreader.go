@@ -9,7 +9,7 @@ import (
 
 // A blobReader passes on a blob and verifies it: where the blob ends it returns
 // io.EOF only if digest and size are those of the descriptor, else a
-// *DigestError. Its first error stays.
+// *DigestError. A negative size is not known. Its first error stays.
 type blobReader struct {
 	body io.Reader
 	desc Descriptor
@@ -30,7 +30,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 	b.n += int64(n)
 	b.hash.Write(p[:n])
 	switch {
-	case b.n > b.desc.Size:
+	case b.desc.Size >= 0 && b.n > b.desc.Size:
 		b.err = b.mismatch("size", fmt.Sprint(b.desc.Size), "more")
 		n = 0
 	case err == io.EOF:
@@ -42,7 +42,7 @@ func (b *blobReader) Read(p []byte) (int, error) {
 }
 
 func (b *blobReader) verify() error {
-	if b.n != b.desc.Size {
+	if b.desc.Size >= 0 && b.n != b.desc.Size {
 		return b.mismatch("size", fmt.Sprint(b.desc.Size), fmt.Sprint(b.n))
 	}
 	if got := sumOf(b.hash); got != string(b.desc.Digest) {

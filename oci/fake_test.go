@@ -29,6 +29,10 @@ func (s *fakeSource) Blob(_ context.Context, d oci.Descriptor) (io.ReadCloser, e
 	return io.NopCloser(bytes.NewReader(data)), nil
 }
 
+func (s *fakeSource) Layer(_ context.Context, d oci.Descriptor, _ oci.DiffID) (oci.Descriptor, error) {
+	return d, nil
+}
+
 func (s *fakeSource) Close() error { return nil }
 
 func (s *fakeSource) String() string { return "fake" }

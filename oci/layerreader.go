@@ -19,7 +19,8 @@ const maxZstdWindow = 128 << 20
 // OpenLayer opens the layer d of src as an uncompressed tar. It takes the layer
 // types of OCI and Docker: tar, tar with gzip (also of several members) and tar
 // with zstd (also with skippable frames); for others the error says "unhandled
-// layer type".
+// layer type". A layer whose digest is its diffID is a tar, whatever its type: the
+// manifests that stand for Docker's archives call all layers gzip.
 //
 // Only io.EOF vouches for what was read: at the end the reader also consumes
 // what the blob has behind the compressed stream, and verifies size and digest
@@ -27,7 +28,14 @@ const maxZstdWindow = 128 << 20
 // A reader of the tar format must therefore go on to io.EOF behind the archive's
 // end. Memory does not depend on the layer's size.
 func OpenLayer(ctx context.Context, src Source, d Descriptor, diffID DiffID) (io.ReadCloser, error) {
+	d, err := src.Layer(ctx, d, diffID)
+	if err != nil {
+		return nil, named(src, err)
+	}
 	decompress, err := decompressor(d.MediaType)
+	if string(d.Digest) == string(diffID) {
+		decompress, err = io.NopCloser, nil
+	}
 	if err != nil {
 		return nil, named(src, err)
 	}
@@ -44,6 +52,16 @@ func OpenLayer(ctx context.Context, src Source, d Descriptor, diffID DiffID) (io
 		sum:    sha256.New(),
 		diffID: diffID,
 	}, nil
+}
+
+// Decompress reads a layer of a media type as a tar. Nothing is verified, and bytes
+// behind the compressed stream may be left.
+func Decompress(mediaType string, r io.Reader) (io.ReadCloser, error) {
+	decompress, err := decompressor(mediaType)
+	if err != nil {
+		return nil, err
+	}
+	return decompress(r), nil
 }
 
 func decompressor(mediaType string) (func(io.Reader) io.ReadCloser, error) {

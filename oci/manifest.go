@@ -56,6 +56,16 @@ func (m *Manifest) Blobs() []Descriptor {
 	return append([]Descriptor{m.Config}, m.Layers...)
 }
 
+// IsIndex reports whether a document is an index of images rather than the manifest
+// of one. One that could be read as either is an error.
+func IsIndex(raw []byte) (bool, error) {
+	isIndex, err := documentKind(raw)
+	if err != nil {
+		err = fmt.Errorf("manifest: %w", err)
+	}
+	return isIndex, err
+}
+
 // documentKind tells an index from a manifest by what is in it. A document that
 // could be read as either is refused, since two readers would see two images.
 func documentKind(raw []byte) (isIndex bool, err error) {

@@ -22,6 +22,11 @@ type Source interface {
 	// ctx also ends reads of the returned reader, which the caller must close.
 	Blob(ctx context.Context, d Descriptor) (io.ReadCloser, error)
 
+	// Layer returns what to ask Blob for in order to read layer d, the tar of which
+	// has the digest diffID: d itself or, in a medium that unpacks layers, the tar.
+	// Its size is -1 where the medium does not know it.
+	Layer(ctx context.Context, d Descriptor, diffID DiffID) (Descriptor, error)
+
 	// Close releases what the source holds. Readers of blobs must be closed
 	// before.
 	Close() error
@@ -40,7 +45,9 @@ type Sink interface {
 
 	// PutManifest stores the manifest, after all the blobs it names, and makes
 	// the image visible under the sink's reference. A nil error promises that
-	// the medium has the whole image; on disk, that it is synced.
+	// the medium has the whole image; on disk, that it is synced. The digest is
+	// the manifest's, which is not that of raw in a medium that has a form of its
+	// own for manifests.
 	PutManifest(ctx context.Context, raw []byte, mediaType string) (Digest, error)
 
 	// Close releases what the sink holds, and removes what a missing PutManifest

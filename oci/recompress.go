@@ -17,10 +17,13 @@ type Compressor struct {
 	New  func(io.Writer) (io.WriteCloser, error)
 }
 
-// Compressors are the ways in which layers of a media type are known to be
-// compressed, the likeliest first.
-func Compressors(mediaType string) []Compressor {
-	switch mediaType {
+// Compressors are the ways in which a layer with a diffID may have been compressed,
+// going by its media type, the likeliest first.
+func Compressors(d Descriptor, diffID DiffID) []Compressor {
+	if string(d.Digest) == string(diffID) {
+		d.MediaType = MediaTypeLayer
+	}
+	switch d.MediaType {
 	case MediaTypeLayer, MediaTypeDockerLayer:
 		return []Compressor{{"none", func(w io.Writer) (io.WriteCloser, error) { return nopCloser{w}, nil }}}
 	case MediaTypeLayerGzip, MediaTypeDockerLayerGzip:

@@ -11,11 +11,15 @@ import (
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/cmd/internal/rofiles"
+	"github.com/treenail/treenail/oci/transport"
 )
 
 func main() { os.Exit(run()) }
 
 func run() int {
+	if transport.Helper() {
+		return 0
+	}
 	name, args := filepath.Base(os.Args[0]), os.Args[1:]
 	streams := cli.Streams{Stdin: os.Stdin, Stdout: os.Stdout, Stderr: os.Stderr}
 	if name == rofiles.Name { // a program of its own in ostree

@@ -162,5 +162,10 @@ func (s *Source) Blob(ctx context.Context, d oci.Descriptor) (io.ReadCloser, err
 	return io.NopCloser(io.NewSectionReader(blob, 0, blob.Size())), nil
 }
 
+// Layer returns d: an archive keeps layers as they are.
+func (s *Source) Layer(_ context.Context, d oci.Descriptor, _ oci.DiffID) (oci.Descriptor, error) {
+	return d, nil
+}
+
 // Close closes the file.
 func (s *Source) Close() error { return s.file.Close() }

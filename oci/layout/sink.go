@@ -21,18 +21,19 @@ import (
 // image-layout.md).
 const layoutVersion = `{"imageLayoutVersion":"1.0.0"}`
 
-// A Sink writes one image into a layout.
+// A Sink writes one image into a directory.
 //
-// Blobs are staged in a hidden directory inside the layout, synced one by one.
-// PutManifest renames them to their places and then replaces index.json, which
-// is the step that makes the image visible. A process killed before leaves the
-// hidden directory and the images that were there.
+// Blobs are staged in a hidden directory inside of it, synced one by one.
+// PutManifest renames them to their places and then replaces index.json, or the
+// manifest.json of a flat one, which is the step that makes the image visible. A
+// process killed before leaves the hidden directory and the images that were there.
 type Sink struct {
-	root  *os.Root
-	path  string
-	tag   string
-	made  bool // the directory did not exist before
-	stage *blobdir.Dir
+	root    *os.Root
+	path    string
+	made    bool   // the directory did not exist before
+	blobs   string // the directory of blobs
+	stage   *blobdir.Dir
+	publish func(s *Sink, dir *os.File, raw []byte, d oci.Descriptor) error
 }
 
 // OpenSink prepares to write an image into the layout at path, which is made if
@@ -40,6 +41,12 @@ type Sink struct {
 // with an empty tag, of all images in the layout's index. Blobs that are in the
 // layout already stay.
 func OpenSink(path, tag string) (*Sink, error) {
+	return openSink(path, blobsDir, func(s *Sink, dir *os.File, _ []byte, d oci.Descriptor) error {
+		return s.setInIndex(dir, tag, d)
+	})
+}
+
+func openSink(path, blobs string, publish func(*Sink, *os.File, []byte, oci.Descriptor) error) (*Sink, error) {
 	err := os.Mkdir(path, 0o755)
 	made := err == nil
 	if err != nil && !errors.Is(err, fs.ErrExist) {
@@ -54,7 +61,7 @@ func OpenSink(path, tag string) (*Sink, error) {
 		root.Close()
 		return nil, err
 	}
-	return &Sink{root: root, path: path, tag: tag, made: made, stage: stage}, nil
+	return &Sink{root: root, path: path, made: made, blobs: blobs, stage: stage, publish: publish}, nil
 }
 
 // PutBlob stages a blob.
@@ -62,9 +69,8 @@ func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.
 	return s.stage.Put(ctx, mediaType, r)
 }
 
-// PutManifest moves all blobs to their places and puts the manifest into the
-// index. A blob that the manifest names and that is neither staged nor in the
-// layout is an error.
+// PutManifest moves all blobs to their places and makes the manifest known. A blob
+// that it names and that is neither staged nor in the directory is an error.
 func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (oci.Digest, error) {
 	manifest, err := oci.ParseManifest(raw)
 	if err != nil {
@@ -75,18 +81,20 @@ func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (o
 			return "", err
 		}
 	}
-	if _, err := s.stage.Put(ctx, mediaType, bytes.NewReader(raw)); err != nil {
-		return "", err
+	if s.blobs != flatDir {
+		if _, err := s.stage.Put(ctx, mediaType, bytes.NewReader(raw)); err != nil {
+			return "", err
+		}
 	}
 	if err := s.publishBlobs(); err != nil {
 		return "", err
 	}
-	config, err := readFile(s.root, blobPath(manifest.Config.Digest))
+	config, err := readFile(s.root, blobPath(s.blobs, manifest.Config.Digest))
 	if err != nil {
 		return "", err
 	}
 	desc := oci.DescribeManifest(raw, mediaType, config)
-	if err := s.publishManifest(desc); err != nil {
+	if err := s.publishManifest(raw, desc); err != nil {
 		return "", err
 	}
 	s.made = false
@@ -96,7 +104,7 @@ func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (o
 func (s *Sink) checkBlob(d oci.Descriptor) error {
 	size, ok := s.stage.Size(d.Digest)
 	if !ok {
-		info, err := s.root.Lstat(blobPath(d.Digest))
+		info, err := s.root.Lstat(blobPath(s.blobs, d.Digest))
 		if err != nil {
 			return fmt.Errorf("manifest names a missing blob: %w", err)
 		}
@@ -109,18 +117,18 @@ func (s *Sink) checkBlob(d oci.Descriptor) error {
 }
 
 func (s *Sink) publishBlobs() error {
-	if err := s.root.MkdirAll(blobsDir, 0o755); err != nil {
+	if err := s.root.MkdirAll(s.blobs, 0o755); err != nil {
 		return err
 	}
 	stage := filepath.Base(s.stage.Path())
 	for _, digest := range s.stage.Digests() {
-		err := s.root.Rename(stage+"/"+digest.Hex(), blobPath(digest))
+		err := s.root.Rename(stage+"/"+digest.Hex(), blobPath(s.blobs, digest))
 		// What is staged no more was published with an earlier manifest.
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}
 	}
-	return errors.Join(syncDir(s.root, blobsDir), syncDir(s.root, filepath.Dir(blobsDir)))
+	return errors.Join(syncDir(s.root, s.blobs), syncDir(s.root, filepath.Dir(s.blobs)))
 }
 
 func syncDir(root *os.Root, name string) error {
@@ -132,9 +140,9 @@ func syncDir(root *os.Root, name string) error {
 	return dir.Sync()
 }
 
-// publishManifest replaces the index. Its lock keeps apart writers of different
+// publishManifest makes the image visible. Its lock keeps apart writers of different
 // tags in one layout.
-func (s *Sink) publishManifest(d oci.Descriptor) error {
+func (s *Sink) publishManifest(raw []byte, d oci.Descriptor) error {
 	dir, err := s.root.Open(".")
 	if err != nil {
 		return err
@@ -143,11 +151,16 @@ func (s *Sink) publishManifest(d oci.Descriptor) error {
 	if err := unix.Flock(int(dir.Fd()), unix.LOCK_EX); err != nil {
 		return fmt.Errorf("lock %s: %w", s.path, err)
 	}
+	return s.publish(s, dir, raw, d)
+}
+
+// setInIndex replaces the index of a layout.
+func (s *Sink) setInIndex(dir *os.File, tag string, d oci.Descriptor) error {
 	index, err := readFile(s.root, indexFile)
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
 		return err
 	}
-	if index, err = oci.SetInIndex(index, s.tag, d); err != nil {
+	if index, err = oci.SetInIndex(index, tag, d); err != nil {
 		return err
 	}
 	if err := durable.WriteFileAt(dir, "oci-layout", []byte(layoutVersion), 0o644, true); err != nil {

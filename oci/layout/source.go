@@ -1,9 +1,10 @@
-// Package layout keeps container images in a directory: the image layout of the
-// OCI image-spec, with an index.json of manifests and a file for each blob.
+// Package layout keeps container images in a directory. It has two forms of that: the
+// image layout of the OCI image-spec, with an index.json of manifests and a file for
+// each blob; and what containers/image calls a directory (containers-transports(5),
+// "dir:"), which holds one image, with its manifest.json beside the blobs.
 //
-// What a layout's index names is read through an [os.Root], so that nothing
-// outside the directory can be reached. A write goes to a hidden directory
-// inside the layout first; see [Sink].
+// What a directory names is read through an [os.Root], so that nothing outside of it
+// can be reached. A write goes to a hidden directory inside first; see [Sink].
 package layout
 
 import (
@@ -13,6 +14,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path"
 	"syscall"
 
 	"github.com/treenail/treenail/oci"
@@ -23,10 +25,11 @@ const (
 	blobsDir  = "blobs/sha256"
 )
 
-// A Source reads one image of a layout.
+// A Source reads one image of a directory.
 type Source struct {
-	root *os.Root
-	tag  string
+	root     *os.Root
+	blobs    string // the directory of blobs
+	manifest func(root *os.Root) (raw []byte, mediaType string, err error)
 }
 
 // OpenSource opens the image of the layout at path that has the given tag, or
@@ -36,39 +39,51 @@ func OpenSource(path, tag string) (*Source, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Source{root, tag}, nil
+	return &Source{root, blobsDir, func(root *os.Root) ([]byte, string, error) { return tagged(root, tag) }}, nil
 }
 
-// Manifest returns the tagged manifest or index. Its digest has been verified.
-func (s *Source) Manifest(ctx context.Context) ([]byte, string, error) {
-	index, err := readFile(s.root, indexFile)
+// Manifest returns the manifest or index. In a layout it is the tagged one, and its
+// digest has been verified.
+func (s *Source) Manifest(ctx context.Context) ([]byte, string, error) { return s.manifest(s.root) }
+
+func tagged(root *os.Root, tag string) ([]byte, string, error) {
+	index, err := readFile(root, indexFile)
 	if err != nil {
 		return nil, "", err
 	}
-	d, err := oci.FindInIndex(index, s.tag)
+	d, err := oci.FindInIndex(index, tag)
 	if err != nil {
 		return nil, "", err
 	}
-	raw, err := readFile(s.root, blobPath(d.Digest))
+	raw, err := readFile(root, blobPath(blobsDir, d.Digest))
 	if err != nil {
 		return nil, "", err
 	}
 	return raw, d.MediaType, d.Digest.Verify(raw)
 }
 
-// Blob opens a blob of the layout.
+// Blob opens a blob of the directory.
 func (s *Source) Blob(ctx context.Context, d oci.Descriptor) (io.ReadCloser, error) {
-	f, err := openRegular(s.root, blobPath(d.Digest))
+	name := blobPath(s.blobs, d.Digest)
+	if s.blobs == flatDir && d.IsManifest() {
+		name += instanceSuffix
+	}
+	f, err := openRegular(s.root, name)
 	if err != nil {
 		return nil, err
 	}
 	return f, nil
 }
 
+// Layer returns d: a directory keeps layers as they are.
+func (s *Source) Layer(_ context.Context, d oci.Descriptor, _ oci.DiffID) (oci.Descriptor, error) {
+	return d, nil
+}
+
 // Close closes the directory.
 func (s *Source) Close() error { return s.root.Close() }
 
-func blobPath(d oci.Digest) string { return blobsDir + "/" + d.Hex() }
+func blobPath(dir string, d oci.Digest) string { return path.Join(dir, d.Hex()) }
 
 // openRegular does not wait for a writer of a FIFO that somebody put in the
 // place of a blob.

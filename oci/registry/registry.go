@@ -3,22 +3,18 @@
 //
 // The protocol is spoken by go.podman.io/image, so the host's configuration
 // counts as it does for podman and skopeo: registries.conf (mirrors, blocked and
-// insecure registries), certs.d, and the authentication files. Signature
-// policies are not consulted, and nothing is cached on disk.
+// insecure registries), certs.d, registries.d, and the authentication files. Nothing
+// is cached on disk.
 //
 // That library logs through logrus's standard logger. As long as nobody has
 // redirected that logger, opening a source or sink here sends it to nowhere.
 package registry
 
 import (
-	"errors"
 	"fmt"
-	"io"
 	"os"
-	"strings"
-	"sync"
+	"path/filepath"
 
-	"github.com/sirupsen/logrus"
 	"go.podman.io/image/v5/docker"
 	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/types"
@@ -29,9 +25,12 @@ import (
 // Options says how to talk to a registry.
 type Options struct {
 	// AuthFile is a file of credentials as "podman login" writes it. If empty,
-	// $REGISTRY_AUTH_FILE is used, and if that is empty the files that podman
-	// and docker use: $XDG_RUNTIME_DIR/containers/auth.json,
-	// ~/.config/containers/auth.json, ~/.docker/config.json.
+	// $REGISTRY_AUTH_FILE is used. If that is empty, too, it is the first of
+	// ostree-ext's files that exists: for root auth.json in /run/ostree, /etc/ostree
+	// or /usr/lib/ostree, for others in $XDG_RUNTIME_DIR/ostree or ~/.config/ostree.
+	// And if none does, the files that podman and docker use:
+	// $XDG_RUNTIME_DIR/containers/auth.json, ~/.config/containers/auth.json,
+	// ~/.docker/config.json.
 	AuthFile string
 
 	// CertDir is a directory with *.crt, *.cert and *.key files for TLS. If
@@ -71,8 +70,31 @@ func (o Options) system() (*types.SystemContext, error) {
 		if _, err := os.Stat(sys.AuthFilePath); err != nil {
 			return nil, fmt.Errorf("auth file: %w", err)
 		}
+		return sys, nil
 	}
+	sys.AuthFilePath = ostreeAuthFile()
 	return sys, nil
+}
+
+// ostreeAuthFile is the first of ostree-ext's auth files that exists, or nothing.
+func ostreeAuthFile() string {
+	dirs := []string{"/run/ostree", "/etc/ostree", "/usr/lib/ostree"}
+	if os.Geteuid() != 0 {
+		dirs = nil
+		if dir := os.Getenv("XDG_RUNTIME_DIR"); dir != "" {
+			dirs = append(dirs, filepath.Join(dir, "ostree"))
+		}
+		if dir, err := os.UserConfigDir(); err == nil {
+			dirs = append(dirs, filepath.Join(dir, "ostree"))
+		}
+	}
+	for _, dir := range dirs {
+		path := filepath.Join(dir, "auth.json")
+		if _, err := os.Stat(path); err == nil {
+			return path
+		}
+	}
+	return ""
 }
 
 // parse parses [HOST[:PORT]/]NAME[:TAG][@DIGEST] and returns the digest apart. A
@@ -105,19 +127,4 @@ func checkPinned(raw []byte, pinned oci.Digest) error {
 		return nil
 	}
 	return pinned.Verify(raw)
-}
-
-var silenceLogger = sync.OnceFunc(func() {
-	if logger := logrus.StandardLogger(); logger.Out == os.Stderr {
-		logger.SetOutput(io.Discard)
-	}
-})
-
-// plain shortens what the library says about a connection that broke: it adds
-// its heuristics for reconnecting, with times.
-func plain(err error) error {
-	if errors.Is(err, io.ErrUnexpectedEOF) && strings.Contains(err.Error(), "heuristic tuning data") {
-		return io.ErrUnexpectedEOF
-	}
-	return err
 }

@@ -2,19 +2,16 @@ package registry
 
 import (
 	"context"
-	"fmt"
-	"io"
-
-	"go.podman.io/image/v5/manifest"
-	"go.podman.io/image/v5/pkg/blobinfocache/none"
-	"go.podman.io/image/v5/types"
 
 	"github.com/treenail/treenail/oci"
+	"github.com/treenail/treenail/oci/internal/containers"
 )
 
-// A Sink pushes one image to a registry.
+// A Sink pushes one image to a registry. Blobs are uploaded while they are read, and
+// the registry compares their digests with what it received. Blobs without a manifest
+// are the registry's to collect.
 type Sink struct {
-	image  types.ImageDestination
+	*containers.Sink
 	pinned oci.Digest
 }
 
@@ -22,7 +19,6 @@ type Sink struct {
 // a :TAG (if missing, "latest"); with an @DIGEST instead, the manifest must have
 // that digest. Nothing is sent yet.
 func OpenSink(ctx context.Context, name string, o Options) (*Sink, error) {
-	silenceLogger()
 	ref, pinned, err := parse(name)
 	if err != nil {
 		return nil, err
@@ -31,40 +27,11 @@ func OpenSink(ctx context.Context, name string, o Options) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	image, err := ref.NewImageDestination(ctx, sys)
+	sink, err := containers.OpenSink(ctx, ref, sys)
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{image, pinned}, nil
-}
-
-// PutBlob uploads a blob while it is read, and learns its digest on the way. The
-// registry compares that digest with what it received.
-func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.Descriptor, error) {
-	source := &sourceReader{r: r}
-	unknown := types.BlobInfo{Size: -1, MediaType: mediaType}
-	info, err := s.image.PutBlob(ctx, source, unknown, none.NoCache, false)
-	if source.err != nil {
-		err = source.err // the cause, without the words of the HTTP client
-	}
-	if err != nil {
-		return oci.Descriptor{}, fmt.Errorf("put blob: %w", err)
-	}
-	return oci.Descriptor{MediaType: mediaType, Digest: oci.Digest(info.Digest), Size: info.Size}, nil
-}
-
-// A sourceReader remembers the error that ended its reads.
-type sourceReader struct {
-	r   io.Reader
-	err error
-}
-
-func (s *sourceReader) Read(p []byte) (int, error) {
-	n, err := s.r.Read(p)
-	if err != nil && err != io.EOF {
-		s.err = err
-	}
-	return n, err
+	return &Sink{sink, pinned}, nil
 }
 
 // PutManifest uploads the manifest, which sets the tag.
@@ -72,19 +39,5 @@ func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (o
 	if err := checkPinned(raw, s.pinned); err != nil {
 		return "", err
 	}
-	// The library sends the type it finds in the document.
-	if found := manifest.GuessMIMEType(raw); found != mediaType {
-		return "", fmt.Errorf("put manifest: content is %s, not %s", found, mediaType)
-	}
-	if err := s.image.PutManifest(ctx, raw, nil); err != nil {
-		return "", fmt.Errorf("put manifest: %w", err)
-	}
-	if err := s.image.Commit(ctx, nil); err != nil {
-		return "", fmt.Errorf("put manifest: %w", err)
-	}
-	return oci.Sum(raw), nil
+	return s.Sink.PutManifest(ctx, raw, mediaType)
 }
-
-// Close ends the connections. Blobs without a manifest are the registry's to
-// collect.
-func (s *Sink) Close() error { return s.image.Close() }

@@ -29,13 +29,16 @@ import (
 // TestMain keeps the user's configuration out, and checks that nothing is
 // written to a home directory.
 func TestMain(m *testing.M) {
+	if transport.Helper() {
+		return
+	}
 	home, err := os.MkdirTemp("", "home")
 	if err != nil {
 		log.Fatal(err)
 	}
 	os.Setenv("REAL_HOME", os.Getenv("HOME")) // for the go command's caches
 	os.Setenv("HOME", home)
-	for _, name := range []string{"XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE"} {
+	for _, name := range []string{"XDG_RUNTIME_DIR", "XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "DOCKER_CONFIG", "REGISTRY_AUTH_FILE", "CONTAINERS_POLICY_JSON"} {
 		os.Unsetenv(name)
 	}
 	code := m.Run()
@@ -178,6 +181,17 @@ func putLayer(ctx context.Context, sink oci.Sink, layer []byte) (oci.Descriptor,
 		return d, "", fmt.Errorf("sink says %d bytes, compressor wrote %d", d.Size, tar.Compressed())
 	}
 	return d, tar.DiffID(), nil
+}
+
+// open opens an image for the time of the test.
+func open(t *testing.T, ref oci.Reference) oci.Source {
+	t.Helper()
+	src, err := transport.OpenSource(t.Context(), ref, insecure)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { src.Close() })
+	return src
 }
 
 // pull reads an image with all its layers, all in parallel.

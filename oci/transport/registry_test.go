@@ -70,6 +70,9 @@ func (h *hostile) fetch(t *testing.T, d oci.Descriptor) []byte {
 		t.Fatal(err)
 	}
 	defer src.Close()
+	if _, _, err := src.Manifest(t.Context()); err != nil { // before blobs
+		t.Fatal(err)
+	}
 	body, err := src.Blob(t.Context(), d)
 	if err != nil {
 		t.Fatal(err)
