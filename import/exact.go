@@ -227,7 +227,7 @@ func (p *pull) exactly(ctx context.Context, l *Layer, read func(*ostreerepo.Tx, 
 	defer rec.Close()
 	return p.repo.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
 		err := read(tx, rec)
-		blob := p.src.take(l.Descriptor.Digest)
+		blob := p.src.take(l)
 		defer blob.close()
 		if err != nil {
 			return err
@@ -236,12 +236,17 @@ func (p *pull) exactly(ctx context.Context, l *Layer, read func(*ostreerepo.Tx, 
 	})
 }
 
-// take gives away the copy of a blob that was read.
-func (s *copySource) take(d oci.Digest) *blobCopy {
+// take gives away the copy of a layer that was read, or nothing if it was read as a tar
+// instead of as it is stored in the image.
+func (s *copySource) take(l *Layer) *blobCopy {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	c := s.copies[d]
-	delete(s.copies, d)
+	c, stored := s.copies[l.Descriptor.Digest]
+	delete(s.copies, l.Descriptor.Digest)
+	if tar := oci.Digest(l.DiffID); !stored {
+		s.copies[tar].close()
+		delete(s.copies, tar)
+	}
 	return c
 }
 
@@ -257,6 +262,9 @@ func (c *blobCopy) Write(p []byte) (int, error) {
 }
 
 func (c *blobCopy) put(put func(name string, size int64, body io.ReadSeeker) error) error {
+	if c == nil {
+		return nil
+	}
 	if c.file == nil {
 		return put(fileHead, int64(len(c.head)), bytes.NewReader(c.head))
 	}

@@ -71,7 +71,8 @@ func export(t testing.TB, r *ostreerepo.Repo, to *memory) error {
 	ok(t, err)
 	byDigest, err := importer.FindDigest(r, s.Digest)
 	ok(t, err)
-	return importer.Export(context.Background(), r, byDigest, to, nil)
+	_, err = importer.Export(context.Background(), r, byDigest, to, nil)
+	return err
 }
 
 // comesBack pulls an image, exports it, and compares every byte.

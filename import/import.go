@@ -13,6 +13,7 @@ import (
 type Options struct {
 	Ref      string       // set to the commit at the end: a ref or REMOTE:REF; "" for none
 	Platform oci.Platform // which image of an index; zero: Linux on this architecture
+	Verify   Verify       // must accept the commit before anything is written; nil: all are accepted
 
 	// Progress, if not nil, hears how many bytes of the layers were fetched, as
 	// stored in the image, and how many there are. One goroutine calls it at a time.
@@ -58,6 +59,9 @@ func importImage(ctx context.Context, src oci.Source, img *oci.Image, r *ostreer
 	}
 	layers, err := plan.encapsulated()
 	if err != nil {
+		return nil, err
+	}
+	if err := plan.verify(ctx, src, o.Verify); err != nil {
 		return nil, err
 	}
 	src = meteredSource{src, &meter{report: o.Progress, total: plan.Size()}}

@@ -22,7 +22,7 @@ func (m *meter) add(n int64) {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.done += n
+	m.done = min(m.done+n, m.total) // a source may give layers larger than they are in the image
 	m.report(m.done, m.total)
 }
 

@@ -23,6 +23,7 @@ type PullOptions struct {
 	Platform    oci.Platform // which image of an index; zero: Linux on this architecture
 	DropSpecial bool         // leave out devices, fifos and sockets, instead of failing
 	KeepBlobs   bool         // keep the layers also as they are stored in the image
+	Verify      Verify       // must accept the commit before anything is written; nil: all are accepted
 
 	// Progress, if not nil, hears how many bytes of the layers that are fetched
 	// were fetched, as stored in the image, and how many there are. One goroutine
@@ -50,12 +51,18 @@ type PullResult struct {
 // layer counts when it is complete, so that a pull that was interrupted goes on
 // where it was.
 func Pull(ctx context.Context, src oci.Source, r *ostreerepo.Repo, ref oci.Reference, o PullOptions) (*PullResult, error) {
+	if ref.Scheme == oci.SchemeRemote && o.Verify == nil {
+		return nil, fmt.Errorf("%s: no verification by the keys of the remote was given", ref)
+	}
 	img, err := oci.ReadImage(ctx, src, o.Platform)
 	if err != nil {
 		return nil, err
 	}
 	plan, err := NewPlan(img.Manifest, img.Config)
 	if err != nil {
+		return nil, imageError(img, err)
+	}
+	if err := plan.verify(ctx, src, o.Verify); err != nil {
 		return nil, imageError(img, err)
 	}
 	p := &pull{PullOptions: o, src: newCopySource(src, r, o.KeepBlobs), repo: r, img: img, plan: plan, result: &PullResult{Digest: img.Digest, Filtered: map[string]int{}}}
@@ -96,6 +103,9 @@ func (p *pull) alreadyThere(ref string) (bool, error) {
 	}
 	if metadataString(commit, keyDigest) != string(p.img.Digest) {
 		return false, nil
+	}
+	if p.Verify != nil && commit.Parent != p.plan.Commit {
+		return false, imageError(p.img, fmt.Errorf("commit in the repository is %s, but %s was verified", commit.Parent, p.plan.Commit))
 	}
 	p.result.Commit, p.result.Base, p.result.Unchanged = c, commit.Parent, true
 	p.result.Present = len(p.plan.Layers())
@@ -241,15 +251,15 @@ func (p *pull) completeBase(ctx context.Context, v *inventory) error {
 		return err
 	}
 	p.result.Base = base
+	if want := p.plan.Commit; !want.IsZero() && base != want {
+		return fmt.Errorf("commit is %s, but label %s promises %s", base, ostreetar.LabelCommit, want)
+	}
 	if partial, err := p.repo.Partial(base); !partial || err != nil {
 		return err
 	}
 	commit, err := p.repo.Commit(base)
 	if err != nil {
 		return err
-	}
-	if want := p.plan.Commit; !want.IsZero() && base != want {
-		return fmt.Errorf("commit is %s, but label %s promises %s", base, ostreetar.LabelCommit, want)
 	}
 	return p.repo.Update(ctx, ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error {
 		if err := v.check(tx, base, commit); err != nil {

@@ -2,6 +2,7 @@ package oci
 
 import (
 	"bufio"
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -19,8 +20,8 @@ const maxZstdWindow = 128 << 20
 // OpenLayer opens the layer d of src as an uncompressed tar. It takes the layer
 // types of OCI and Docker: tar, tar with gzip (also of several members) and tar
 // with zstd (also with skippable frames); for others the error says "unhandled
-// layer type". A layer whose digest is its diffID is a tar, whatever its type: the
-// manifests that stand for Docker's archives call all layers gzip.
+// layer type". A layer whose digest is its diffID is a tar, whichever of these its
+// type is: the manifests that stand for Docker's archives call all layers gzip.
 //
 // Only io.EOF vouches for what was read: at the end the reader also consumes
 // what the blob has behind the compressed stream, and verifies size and digest
@@ -33,11 +34,11 @@ func OpenLayer(ctx context.Context, src Source, d Descriptor, diffID DiffID) (io
 		return nil, named(src, err)
 	}
 	decompress, err := decompressor(d.MediaType)
-	if string(d.Digest) == string(diffID) {
-		decompress, err = io.NopCloser, nil
-	}
 	if err != nil {
 		return nil, named(src, err)
+	}
+	if string(d.Digest) == string(diffID) {
+		decompress = io.NopCloser
 	}
 	body, err := src.Blob(ctx, d)
 	if err != nil {
@@ -54,14 +55,21 @@ func OpenLayer(ctx context.Context, src Source, d Descriptor, diffID DiffID) (io
 	}, nil
 }
 
-// Decompress reads a layer of a media type as a tar. Nothing is verified, and bytes
-// behind the compressed stream may be left.
-func Decompress(mediaType string, r io.Reader) (io.ReadCloser, error) {
-	decompress, err := decompressor(mediaType)
-	if err != nil {
+// Decompress reads a layer as a tar, going by what it begins with. Nothing is verified,
+// and bytes behind the compressed stream may be left.
+func Decompress(r io.Reader) (io.ReadCloser, error) {
+	buffered := bufio.NewReaderSize(r, 64<<10)
+	magic, err := buffered.Peek(4)
+	switch {
+	case err != nil && err != io.EOF:
 		return nil, err
+	case bytes.HasPrefix(magic, []byte{0x1f, 0x8b}):
+		return newGunzipper(buffered), nil
+	case bytes.HasPrefix(magic, []byte{0x28, 0xb5, 0x2f, 0xfd}), // RFC 8878, a frame
+		len(magic) == 4 && magic[0]>>4 == 5 && bytes.HasSuffix(magic, []byte{0x2a, 0x4d, 0x18}): // and one to be skipped
+		return newUnzstder(buffered), nil
 	}
-	return decompress(r), nil
+	return io.NopCloser(buffered), nil
 }
 
 func decompressor(mediaType string) (func(io.Reader) io.ReadCloser, error) {

@@ -20,7 +20,7 @@ type Compressor struct {
 // Compressors are the ways in which a layer with a diffID may have been compressed,
 // going by its media type, the likeliest first.
 func Compressors(d Descriptor, diffID DiffID) []Compressor {
-	if string(d.Digest) == string(diffID) {
+	if string(d.Digest) == string(diffID) { // see OpenLayer
 		d.MediaType = MediaTypeLayer
 	}
 	switch d.MediaType {

@@ -89,7 +89,7 @@ func (s *ArchiveSink) PutBlob(ctx context.Context, mediaType string, r io.Reader
 	}
 	sum := sha256.New()
 	whole := &countingReader{r: io.TeeReader(r, sum)}
-	tar, err := oci.Decompress(mediaType, whole)
+	tar, err := oci.Decompress(whole)
 	if err != nil {
 		return oci.Descriptor{}, fmt.Errorf("put blob: %w", err)
 	}

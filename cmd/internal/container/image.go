@@ -32,11 +32,7 @@ func (a *access) transport() transport.Options {
 }
 
 // openSource opens an image for reading.
-func (a *access) openSource(ctx context.Context, image string) (oci.Source, error) {
-	ref, err := oci.ParseReference(image)
-	if err != nil {
-		return nil, err
-	}
+func (a *access) openSource(ctx context.Context, ref oci.Reference) (oci.Source, error) {
 	return transport.OpenSource(ctx, ref, a.transport())
 }
 

@@ -5,6 +5,7 @@ import (
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	importer "github.com/treenail/treenail/import"
+	"github.com/treenail/treenail/oci"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -64,7 +65,14 @@ type importResult struct {
 }
 
 func (o *importOptions) importImage(ctx context.Context, env *cli.Env, repo *ostreerepo.Repo, image string) (*importer.Result, error) {
-	src, err := o.openSource(ctx, image)
+	ref, err := oci.ParseReference(image)
+	if err != nil {
+		return nil, err
+	}
+	if o.Verify, err = verifier(repo, ref); err != nil {
+		return nil, err
+	}
+	src, err := o.openSource(ctx, ref)
 	if err != nil {
 		return nil, err
 	}

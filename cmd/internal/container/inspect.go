@@ -36,7 +36,14 @@ func (o *inspectOptions) run(ctx context.Context, env *cli.Env, args []string) e
 	if len(args) != 1 {
 		return cli.Usagef("One IMAGE must be specified")
 	}
-	src, err := o.openSource(ctx, args[0])
+	ref, err := oci.ParseReference(args[0])
+	if err != nil {
+		return err
+	}
+	if ref.Scheme == oci.SchemeRemote {
+		return fmt.Errorf("%s: a commit is verified while it is imported only; inspect %s", ref, ref.Image())
+	}
+	src, err := o.openSource(ctx, ref)
 	if err != nil {
 		return err
 	}

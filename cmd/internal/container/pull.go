@@ -66,7 +66,11 @@ func (o *pullOptions) run(ctx context.Context, env *cli.Env, args []string) erro
 }
 
 func (o *pullOptions) pull(ctx context.Context, env *cli.Env, repo *ostreerepo.Repo, ref oci.Reference) (*importer.PullResult, error) {
-	src, err := o.openSource(ctx, ref.String())
+	var err error
+	if o.Verify, err = verifier(repo, ref); err != nil {
+		return nil, err
+	}
+	src, err := o.openSource(ctx, ref)
 	if err != nil {
 		return nil, err
 	}

@@ -58,14 +58,15 @@ func (o *pushOptions) push(ctx context.Context, env *cli.Env, repo *ostreerepo.R
 		defer meter.Done()
 		progress = meter.Func()
 	}
-	if err := importer.Export(ctx, repo, image, sink, progress); err != nil {
+	digest, err := importer.Export(ctx, repo, image, sink, progress)
+	if err != nil {
 		return err
 	}
 	if o.json {
 		return env.JSON(struct {
 			Digest oci.Digest `json:"digest"`
-		}{image.Digest})
+		}{digest})
 	}
-	env.Println(image.Digest)
+	env.Println(digest)
 	return nil
 }
