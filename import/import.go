@@ -57,11 +57,11 @@ func importImage(ctx context.Context, src oci.Source, img *oci.Image, r *ostreer
 	if err != nil {
 		return nil, err
 	}
-	layers, err := plan.encapsulated()
-	if err != nil {
+	if err := plan.verify(ctx, src, o.Verify); err != nil {
 		return nil, err
 	}
-	if err := plan.verify(ctx, src, o.Verify); err != nil {
+	layers, err := plan.encapsulated()
+	if err != nil {
 		return nil, err
 	}
 	src = meteredSource{src, &meter{report: o.Progress, total: plan.Size()}}
