@@ -3,7 +3,6 @@ package transport_test
 import (
 	"bytes"
 	"encoding/json"
-	"io"
 	"os"
 	"strings"
 	"testing"
@@ -121,33 +120,5 @@ func TestDirReplacesImage(t *testing.T) {
 	}
 	if len(got) != len(keep) {
 		t.Errorf("files are %v, want %v", got, keep)
-	}
-}
-
-// TestBlobsComeAfterTheManifest holds back the blobs of an image of which no manifest
-// has been seen, and so none allowed.
-func TestBlobsComeAfterTheManifest(t *testing.T) {
-	ref := parse(t, "oci:"+t.TempDir()+"/x")
-	if _, err := push(t.Context(), ref, insecure, layers(1)); err != nil {
-		t.Fatal(err)
-	}
-	image, _, err := pull(t.Context(), ref, insecure)
-	if err != nil {
-		t.Fatal(err)
-	}
-	src := open(t, ref)
-	if _, err := src.Blob(t.Context(), image.Manifest.Config); err == nil || !strings.Contains(err.Error(), "not the manifest of an image") {
-		t.Errorf("error is %v", err)
-	}
-	if _, _, err := src.Manifest(t.Context()); err != nil {
-		t.Fatal(err)
-	}
-	body, err := src.Blob(t.Context(), image.Manifest.Config)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer body.Close()
-	if raw, err := io.ReadAll(body); err != nil || !bytes.Equal(raw, image.RawConfig) {
-		t.Errorf("config is %s, %v", raw, err)
 	}
 }

@@ -183,6 +183,23 @@ func TestSignaturePolicy(t *testing.T) {
 		w.pull(t, "CONTAINERS_POLICY_JSON=", registry+"unsigned:1", w.home+"/.config/containers/policy.json refuses it")
 		w.pull(t, "CONTAINERS_POLICY_JSON=", registry+"gpg:1", "")
 	})
+	t.Run("no policy", func(t *testing.T) {
+		into := filepath.Join(dir(t), "repo")
+		run(t, treenail, "--repo="+into, "init", "--mode=archive")
+		pull := func(image string) (stderr string, err error) {
+			hidden := `for d in /etc/containers /usr/share/containers; do [ ! -d $d ] || mount -t tmpfs none $d; done; exec "$@"`
+			cmd := w.command("unshare", "--mount", "sh", "-c", hidden, "sh", treenail, "container", "image", "pull", "--tls-verify=false", into, image)
+			cmd.Env = append(cmd.Env, "HOME=/nonexistent", "XDG_CONFIG_HOME=/nonexistent")
+			_, stderr, err = try(cmd)
+			return stderr, err
+		}
+		if stderr, err := pull("ostree-image-signed:" + registry + "gpg:1"); err == nil || !strings.Contains(stderr, "there is no signature policy") {
+			t.Errorf("%v: %s", err, stderr)
+		}
+		if stderr, err := pull(registry + "unsigned:1"); err != nil {
+			t.Error(stderr)
+		}
+	})
 	t.Run("kept by podman's storage", func(t *testing.T) {
 		s := newStore(t)
 		policy := w.write(t, "policy.json", `{"default":[{"type":"reject"}],"transports":{"containers-storage":{"":[{"type":"insecureAcceptAnything"}]}}}`)

@@ -91,28 +91,34 @@ func TestTransports(t *testing.T) {
 // TestPodmanStorage has podman build on an image that we put into its storage, takes what
 // it built from there, and lets it run what we put back.
 func TestPodmanStorage(t *testing.T) {
-	need(t, "mmdebstrap")
-	s := newStore(t)
-	encapsulate(t, pairOf(t, "debian", "archive").ours, s.in("localhost/base:1"))
+	s, d := newStore(t), dir(t)
+	if err := os.MkdirAll(d+"/os/usr/bin", 0o755); err != nil {
+		t.Fatal(err)
+	}
+	run(t, "cp", treenail, d+"/os/usr/bin/treenail") // a program that needs nothing beside it
+	run(t, treenail, "--repo="+d+"/repo", "init", "--mode=bare")
+	run(t, treenail, "--repo="+d+"/repo", "commit", "--branch="+branch, "--tree=dir="+d+"/os")
+	encapsulate(t, d+"/repo", s.in("localhost/base:1"), "--compression-fast")
 	if got := s.run(t, "podman", "images", "--format={{.Repository}}:{{.Tag}}"); got != "localhost/base:1" {
 		t.Errorf("podman has images %q", got)
 	}
-	file := s.dir + "/Containerfile"
-	if err := os.WriteFile(file, []byte("FROM localhost/base:1\nRUN echo built >/usr/share/built\n"), 0o644); err != nil {
-		t.Fatal(err)
+	for name, text := range map[string]string{"file": "built\n", "Containerfile": "FROM localhost/base:1\nCOPY file /usr/share/built\n"} {
+		if err := os.WriteFile(s.dir+"/"+name, []byte(text), 0o644); err != nil {
+			t.Fatal(err)
+		}
 	}
-	s.run(t, "podman", "build", "--isolation=chroot", "--network=host", "--quiet", "-t", "localhost/derived:1", "-f", file, s.dir)
-	repo := filepath.Join(dir(t), "repo")
-	run(t, treenail, "--repo="+repo, "init", "--mode=bare")
+	s.run(t, "podman", "build", "--network=host", "--quiet", "-t", "localhost/derived:1", s.dir)
+	run(t, treenail, "--repo="+d+"/pulled", "init", "--mode=bare")
 	image := s.in("localhost/derived:1")
-	run(t, treenail, "container", "image", "pull", repo, image)
-	run(t, "ostree", "--repo="+repo, "fsck", "--quiet")
-	ref := strings.TrimSpace(run(t, "ostree", "--repo="+repo, "refs", "--list", "ostree/container/image"))
-	if got := run(t, treenail, "--repo="+repo, "cat", ref, "/usr/share/built"); got != "built\n" {
+	run(t, treenail, "container", "image", "pull", d+"/pulled", image)
+	run(t, "ostree", "--repo="+d+"/pulled", "fsck", "--quiet")
+	ref := strings.TrimSpace(run(t, "ostree", "--repo="+d+"/pulled", "refs", "--list", "ostree/container/image"))
+	if got := run(t, treenail, "--repo="+d+"/pulled", "cat", ref, "/usr/share/built"); got != "built\n" {
 		t.Errorf("what podman built has %q", got)
 	}
-	run(t, treenail, "container", "push", "--repo="+repo, image, s.in("localhost/again:1"))
-	if got := s.run(t, "podman", "run", "--rm", "--network=none", "localhost/again:1", "cat", "/usr/share/built"); got != "built" {
+	run(t, treenail, "container", "push", "--repo="+d+"/pulled", image, s.in("localhost/again:1"))
+	want := run(t, treenail, "--version")
+	if got := s.run(t, "podman", "run", "--rm", "--network=none", "localhost/again:1", "/usr/bin/treenail", "--version"); got != strings.TrimSpace(want) {
 		t.Errorf("podman runs it and says %q", got)
 	}
 }

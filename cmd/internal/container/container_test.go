@@ -253,7 +253,7 @@ func TestErrors(t *testing.T) {
 		{"import --repo=empty", "One IMAGE must be specified", true},
 		{"import --repo=empty oci:nope", "oci:nope: ", false},
 		{"import --repo=empty --write-ref=! oci:image", "Invalid refspec !", false},
-		{"import --repo=empty ostree-image-signed:oci:image", "signature verification", false},
+		{"import --repo=empty ostree-image-signed:oci:image", "the reference demands that signatures be verified", false},
 		{"inspect", "One IMAGE must be specified", true},
 		{"inspect oci:nope", "oci:nope: ", false},
 		{"inspect --tls-verify=perhaps oci:image", "Invalid boolean argument 'perhaps'", false},

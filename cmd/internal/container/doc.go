@@ -10,7 +10,10 @@ func Command() *cli.Command {
 	return &cli.Command{
 		Name: "container", NoRepo: true,
 		Summary: "Encapsulate commits in container images and import them again",
-		Details: "An IMAGE is docker://HOST/NAME:TAG, oci:PATH[:TAG] or oci-archive:PATH[:TAG].",
+		Details: "An IMAGE is docker://HOST/NAME:TAG, oci:PATH[:TAG], oci-archive:PATH[:TAG], dir:PATH,\n" +
+			"docker-archive:PATH[:NAME:TAG] or containers-storage:NAME:TAG. Before it, ostree-image-signed:\n" +
+			"wants signatures verified by the host's policy, ostree-remote-image:REMOTE: the commit by\n" +
+			"the keys of a remote.",
 		Commands: []*cli.Command{
 			encapsulateCommand(),
 			importCommand(),

@@ -17,7 +17,7 @@ type access struct {
 
 func (a *access) flags(f *cli.Flags) {
 	a.tlsVerify = true
-	f.String(&a.options.AuthFile, "authfile", "", "PATH", "File with registry credentials (default: those of podman and docker)")
+	f.String(&a.options.AuthFile, "authfile", "", "PATH", "File with registry credentials (default: those of ostree, podman and docker)")
 	f.Bool(&a.options.Anonymous, "auth-anonymous", "", "Send no credentials")
 	f.String(&a.options.CertDir, "cert-dir", "", "DIR", "Directory with certificates and keys for the registry")
 	f.Truth(&a.tlsVerify, "tls-verify", "", "BOOL", "Whether to require HTTPS with a valid certificate: true (default) or false")
