@@ -1,7 +1,9 @@
 package oracle_test
 
 import (
+	"bytes"
 	"crypto/ecdsa"
+	"crypto/ed25519"
 	"crypto/elliptic"
 	"crypto/rand"
 	"crypto/sha256"
@@ -9,11 +11,17 @@ import (
 	"encoding/base64"
 	"encoding/pem"
 	"fmt"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"testing"
+
+	"github.com/google/go-containerregistry/pkg/registry"
 )
 
 // trust is a user's home with keys and the configuration of signatures.
@@ -238,7 +246,8 @@ func TestCommitSignature(t *testing.T) {
 	unsigned := "oci:" + d + "/unsigned"
 	encapsulate(t, repo, unsigned)
 	w.run(t, "ostree", "--repo="+repo, "gpg-sign", "--gpg-homedir="+w.home+"/.gnupg", commit, w.gpg)
-	byGPG := "oci:" + d + "/gpg"
+	run(t, treenail, "--repo="+repo, "sign", "--sign-type=ed25519", commit, base64.StdEncoding.EncodeToString(testKey))
+	byGPG := "oci:" + d + "/gpg" // and by ed25519
 	encapsulate(t, repo, byGPG)
 	derived := "oci:" + d + "/derived"
 	deriveFrom(t, byGPG, derived)
@@ -248,9 +257,16 @@ func TestCommitSignature(t *testing.T) {
 	run(t, treenail, "--repo="+into, "remote", "add", "--gpg-import="+w.home+"/key.gpg", "good", "file:///nowhere")
 	run(t, treenail, "--repo="+into, "remote", "add", "other", "file:///nowhere")
 	run(t, treenail, "--repo="+into, "remote", "add", "--no-gpg-verify", "lax", "file:///nowhere")
+	addKey := func(remote string, key ed25519.PublicKey) {
+		run(t, treenail, "--repo="+into, "remote", "add", "--no-gpg-verify", "--sign-verify=ed25519=inline:"+base64.StdEncoding.EncodeToString(key), remote, "file:///nowhere")
+	}
+	addKey("ed25519", testKey.Public().(ed25519.PublicKey))
+	addKey("wrong", ed25519.NewKeyFromSeed(bytes.Repeat([]byte{1}, ed25519.SeedSize)).Public().(ed25519.PublicKey))
 	before := snapshot(t, into, everything)
 	for _, c := range []struct{ remote, image, want string }{
 		{"good", unsigned, "GPG verification enabled, but no signatures found"},
+		{"ed25519", unsigned, `verification by the keys of remote "ed25519": No signatures found`},
+		{"wrong", byGPG, `verification by the keys of remote "wrong": ed25519: Signature couldn't be verified`},
 		{"lax", byGPG, `remote "lax" demands no signatures`},
 		{"none", byGPG, `Remote "none" not found`},
 		{"good", derived, "cannot verify the image by its commit: image has 1 non-ostree layers"},
@@ -273,6 +289,7 @@ func TestCommitSignature(t *testing.T) {
 	image := "ostree-remote-image:good:" + byGPG
 	run(t, treenail, "container", "import", "--repo="+into, "--write-ref="+branch, image)
 	isWhole(t, into, "archive", commit)
+	run(t, treenail, "container", "import", "--repo="+into, "ostree-remote-image:ed25519:"+byGPG)
 	run(t, treenail, "container", "image", "pull", into, image)
 	// What is there already is verified, too.
 	refuse(t, treenail, "container", "import", "--repo="+into, "ostree-remote-image:good:"+unsigned)
@@ -295,4 +312,38 @@ func deriveFrom(t *testing.T, image, to string) {
 	s.run(t, "buildah", "commit", "--quiet", container, "oci:"+s.dir+"/derived")
 	run(t, "skopeo", "copy", "--quiet", "oci:"+s.dir+"/derived", to)
 	s.run(t, "buildah", "rm", "--all")
+}
+
+// TestOstreeAuthFile logs in with the credentials that a host has for ostree.
+func TestOstreeAuthFile(t *testing.T) {
+	need(t, "setfattr", "skopeo")
+	open := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "me" || password != "secret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="here"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		open.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	repo, _ := sampleRepo(t)
+	d := dir(t)
+	auth := fmt.Sprintf(`{"auths":{%q:{"auth":%q}}}`, host, base64.StdEncoding.EncodeToString([]byte("me:secret")))
+	if err := os.WriteFile(d+"/auth.json", []byte(auth), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	push := func(setUp string) error {
+		script := "mount -t tmpfs none /run && mkdir /run/ostree && " + setUp + ` && exec "$@"`
+		_, _, err := try(exec.Command("unshare", "--mount", "sh", "-c", script, "sh",
+			treenail, "container", "encapsulate", "--tls-verify=false", "--repo="+repo, branch, "docker://"+host+"/os:1"))
+		return err
+	}
+	if err := push("true"); err == nil {
+		t.Error("pushed without credentials")
+	}
+	if err := push("cp " + d + "/auth.json /run/ostree"); err != nil {
+		t.Error("credentials of ostree are not used")
+	}
 }
