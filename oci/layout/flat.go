@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/treenail/treenail/internal/durable"
@@ -52,7 +53,7 @@ func checkFlat(path string) error {
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	if err != nil || len(entries) == 0 {
+	if err != nil || !slices.ContainsFunc(entries, isForeign) {
 		return err
 	}
 	root, err := os.OpenRoot(path)
@@ -66,10 +67,24 @@ func checkFlat(path string) error {
 	return nil
 }
 
+// isForeign reports whether a file is anything else than what a write leaves that was
+// interrupted.
+func isForeign(e fs.DirEntry) bool {
+	return !strings.HasPrefix(e.Name(), stagePrefix) && !isBlob(e.Name())
+}
+
+// isBlob reports whether a name is that of a blob, or of a manifest in an index.
+func isBlob(name string) bool {
+	_, err := oci.ParseDigest("sha256:" + strings.TrimSuffix(name, instanceSuffix))
+	return err == nil
+}
+
 // setManifest replaces the manifest of a flat directory, and removes what only the old
 // image has.
 func (s *Sink) setManifest(dir *os.File, raw []byte, _ oci.Descriptor) error {
-	err := s.removeFiles(func(name string) bool { return strings.Contains(name, signature) })
+	err := s.removeFiles(func(name string) bool {
+		return strings.HasPrefix(name, signature) || strings.Contains(name, "."+signature)
+	})
 	if err != nil {
 		return err
 	}
@@ -87,10 +102,7 @@ func (s *Sink) setManifest(dir *os.File, raw []byte, _ oci.Descriptor) error {
 	for _, d := range manifest.Blobs() {
 		used[d.Digest.Hex()] = true
 	}
-	return s.removeFiles(func(name string) bool {
-		_, err := oci.ParseDigest("sha256:" + strings.TrimSuffix(name, instanceSuffix))
-		return err == nil && !used[name]
-	})
+	return s.removeFiles(func(name string) bool { return isBlob(name) && !used[name] })
 }
 
 func (s *Sink) removeFiles(which func(name string) bool) error {

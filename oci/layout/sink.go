@@ -21,6 +21,12 @@ import (
 // image-layout.md).
 const layoutVersion = `{"imageLayoutVersion":"1.0.0"}`
 
+// The hidden directory of what is staged has a name that begins with a dot and this.
+const (
+	stageLabel  = "treenail"
+	stagePrefix = "." + stageLabel + "-"
+)
+
 // A Sink writes one image into a directory.
 //
 // Blobs are staged in a hidden directory inside of it, synced one by one.
@@ -56,7 +62,7 @@ func openSink(path, blobs string, publish func(*Sink, *os.File, []byte, oci.Desc
 	if err != nil {
 		return nil, err
 	}
-	stage, err := blobdir.New(path, "treenail")
+	stage, err := blobdir.New(path, stageLabel)
 	if err != nil {
 		root.Close()
 		return nil, err

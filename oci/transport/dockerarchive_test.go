@@ -87,6 +87,22 @@ func TestDockerArchiveIsWholeOrNotThere(t *testing.T) {
 	}
 }
 
+// TestDirAfterInterruption writes an image where a write was killed.
+func TestDirAfterInterruption(t *testing.T) {
+	dir := t.TempDir() + "/image"
+	for _, name := range []string{"/.treenail-1234/tmp1", "/" + strings.Repeat("a", 64)} {
+		if err := os.MkdirAll(dir+name, 0o755); err != nil {
+			t.Fatal(err)
+		}
+	}
+	want := layers(1)
+	digest, err := push(t.Context(), parse(t, "dir:"+dir), insecure, want)
+	if err != nil {
+		t.Fatal(err)
+	}
+	checkPull(t, parse(t, "dir:"+dir), insecure, digest, want)
+}
+
 // TestDirReplacesImage writes an image over one of skopeo that was signed.
 func TestDirReplacesImage(t *testing.T) {
 	dir := t.TempDir() + "/image"
