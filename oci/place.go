@@ -48,6 +48,23 @@ type Sink interface {
 	Close() error
 }
 
+// A Keeper is a [Sink] that can say which blobs it has. All sinks of this module
+// are.
+type Keeper interface {
+	// HasBlob reports whether a manifest may name the blob without PutBlob. Where
+	// the medium has the blob in another place, it may be brought to the sink's
+	// first. The answer holds until the sink is closed.
+	HasBlob(ctx context.Context, d Descriptor) (bool, error)
+}
+
+// HasBlob asks a sink that is a [Keeper] for a blob. Others have none.
+func HasBlob(ctx context.Context, sink Sink, d Descriptor) (bool, error) {
+	if k, ok := sink.(Keeper); ok {
+		return k.HasBlob(ctx, d)
+	}
+	return false, nil
+}
+
 // named puts the name of a source that has one before an error.
 func named(src Source, err error) error {
 	if s, ok := src.(fmt.Stringer); ok && err != nil && err != io.EOF {

@@ -44,6 +44,12 @@ func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.
 	return s.stage.Put(ctx, mediaType, r)
 }
 
+// HasBlob reports whether a blob is staged.
+func (s *Sink) HasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
+	size, ok := s.stage.Size(d.Digest)
+	return ok && size == d.Size, nil
+}
+
 // PutManifest writes the archive; a sink can do so once. Its entries are in a fixed order, the layout's
 // documents before the layers, and carry neither times nor owners.
 func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (oci.Digest, error) {

@@ -62,6 +62,27 @@ func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.
 	return s.stage.Put(ctx, mediaType, r)
 }
 
+// HasBlob reports whether a blob is staged or in the layout already. One in the
+// layout is read and verified.
+func (s *Sink) HasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
+	if size, ok := s.stage.Size(d.Digest); ok {
+		return size == d.Size, nil
+	}
+	f, err := openRegular(s.root, blobPath(d.Digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	_, err = io.Copy(io.Discard, oci.VerifyReader(f, d))
+	if wrong := (*oci.DigestError)(nil); errors.As(err, &wrong) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // PutManifest moves all blobs to their places and puts the manifest into the
 // index. A blob that the manifest names and that is neither staged nor in the
 // layout is an error.

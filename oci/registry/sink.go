@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"io"
 
+	"github.com/opencontainers/go-digest"
+	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/pkg/blobinfocache/none"
 	"go.podman.io/image/v5/types"
@@ -16,6 +18,7 @@ import (
 type Sink struct {
 	image  types.ImageDestination
 	pinned oci.Digest
+	mounts []reference.Named
 }
 
 // OpenSink prepares to push an image under name, which is HOST[:PORT]/NAME with
@@ -35,7 +38,24 @@ func OpenSink(ctx context.Context, name string, o Options) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &Sink{image, pinned}, nil
+	s := &Sink{image: image, pinned: pinned}
+	for _, from := range o.MountFrom {
+		if other, err := reference.ParseNormalizedNamed(from); err == nil && reference.Domain(other) == reference.Domain(ref.DockerReference()) {
+			s.mounts = append(s.mounts, reference.TrimNamed(other))
+		}
+	}
+	return s, nil
+}
+
+// HasBlob asks the registry for a blob. If another of the repositories of
+// Options.MountFrom has it, the registry is asked to mount it.
+func (s *Sink) HasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
+	info := types.BlobInfo{Digest: digest.Digest(d.Digest), Size: d.Size, MediaType: d.MediaType}
+	has, found, err := s.image.TryReusingBlob(ctx, info, mountable{none.NoCache, s.mounts}, false)
+	if err != nil {
+		return false, fmt.Errorf("blob %s: %w", d.Digest, err)
+	}
+	return has && found.Size == d.Size, nil
 }
 
 // PutBlob uploads a blob while it is read, and learns its digest on the way. The
@@ -65,6 +85,19 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 		s.err = err
 	}
 	return n, err
+}
+
+// mountable tells the library where to look for any blob.
+type mountable struct {
+	types.BlobInfoCache
+	from []reference.Named
+}
+
+func (m mountable) CandidateLocations(_ types.ImageTransport, _ types.BICTransportScope, d digest.Digest, _ bool) (list []types.BICReplacementCandidate) {
+	for _, from := range m.from {
+		list = append(list, types.BICReplacementCandidate{Digest: d, Location: types.BICLocationReference{Opaque: from.Name()}})
+	}
+	return list
 }
 
 // PutManifest uploads the manifest, which sets the tag.

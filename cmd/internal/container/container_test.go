@@ -52,6 +52,7 @@ func must(t *testing.T, args ...string) string {
 func sample(t *testing.T) string {
 	t.Helper()
 	t.Chdir(t.TempDir())
+	t.Setenv("XDG_CACHE_HOME", "/dev/null") // every layer is made
 	for path, content := range map[string]string{
 		"tree/usr/bin/hello": "echo hello\n", "tree/usr/lib/modules/6.1/vmlinuz": "kernel", "tree/usr/lib/modules/6.1/initramfs.img": "initramfs",
 	} {
@@ -244,7 +245,7 @@ func TestErrors(t *testing.T) {
 		{"encapsulate --repo=repo --label=x os oci:x", "Missing '=' in label x", false},
 		{"encapsulate --repo=repo --copymeta=nope os oci:x", "nope", false},
 		{"encapsulate --repo=repo --format-version=3 os oci:x", "--format-version: 3 is neither 1 nor 2", false},
-		{"encapsulate --repo=repo --compression-level=10 os oci:x", "--compression-level: 10 is not between 1 and 9", false},
+		{"encapsulate --repo=repo --compression-level=10 os oci:x", "gzip level 10 is not between 1 and 9", false},
 		{"encapsulate --repo=repo --compression-fast --compression-level=9 os oci:x", "--compression-fast and --compression-level contradict each other", false},
 		{"encapsulate --repo=repo --max-layers=-1 os oci:x", "--max-layers: -1 is negative", false},
 		{"encapsulate --repo=repo --config=nope os oci:x", "open nope: No such file or directory", false},

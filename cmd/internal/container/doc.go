@@ -13,6 +13,7 @@ func Command() *cli.Command {
 		Details: "An IMAGE is docker://HOST/NAME:TAG, oci:PATH[:TAG] or oci-archive:PATH[:TAG].",
 		Commands: []*cli.Command{
 			encapsulateCommand(),
+			planCommand(),
 			importCommand(),
 			inspectCommand(),
 			pushCommand(),
