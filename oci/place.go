@@ -36,9 +36,11 @@ type Sink interface {
 	// returns an error, so does PutBlob, and nothing of that blob stays. After an
 	// error r may not have been read to its end, so whoever feeds it through a
 	// pipe must close the pipe's reading side.
+	//
+	// A manifest that an index will list is put in the same way, after its blobs.
 	PutBlob(ctx context.Context, mediaType string, r io.Reader) (Descriptor, error)
 
-	// PutManifest stores the manifest, after all the blobs it names, and makes
+	// PutManifest stores the manifest or index, after all that it names, and makes
 	// the image visible under the sink's reference. A nil error promises that
 	// the medium has the whole image; on disk, that it is synced.
 	PutManifest(ctx context.Context, raw []byte, mediaType string) (Digest, error)

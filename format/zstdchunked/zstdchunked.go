@@ -175,7 +175,7 @@ func (s *stream) run(in io.Reader) (map[string]string, error) {
 
 // files writes all of the tar and tells packer its framing.
 func (s *stream) files(in io.Reader, packer storage.Packer) (err error) {
-	framed, done, err := asm.NewInputTarStreamWithDone(in, packer, nil)
+	framed, done, err := asm.NewInputTarStreamWithDone(fullReader{in}, packer, nil)
 	if err != nil {
 		return err
 	}
@@ -204,6 +204,18 @@ func (s *stream) files(in io.Reader, packer storage.Packer) (err error) {
 	}
 	_, err = io.CopyBuffer(plainWriter{s.zip}, framed, s.buf)
 	return err
+}
+
+// A fullReader fills what it is given: the pieces of tar-split are as large as the
+// reads of a tar's end, and must not depend on the writes that they come from.
+type fullReader struct{ r io.Reader }
+
+func (f fullReader) Read(p []byte) (int, error) {
+	n, err := io.ReadFull(f.r, p)
+	if err == io.ErrUnexpectedEOF {
+		err = nil // the next Read says it
+	}
+	return n, err
 }
 
 // plainWriter hides other methods of a writer, which would not use our buffer.

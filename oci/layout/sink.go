@@ -87,11 +87,11 @@ func (s *Sink) HasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 // index. A blob that the manifest names and that is neither staged nor in the
 // layout is an error.
 func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (oci.Digest, error) {
-	manifest, err := oci.ParseManifest(raw)
+	parts, isIndex, err := oci.Parts(raw)
 	if err != nil {
 		return "", err
 	}
-	for _, d := range manifest.Blobs() {
+	for _, d := range parts {
 		if err := s.checkBlob(d); err != nil {
 			return "", err
 		}
@@ -102,9 +102,11 @@ func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (o
 	if err := s.publishBlobs(); err != nil {
 		return "", err
 	}
-	config, err := readFile(s.root, blobPath(manifest.Config.Digest))
-	if err != nil {
-		return "", err
+	var config []byte
+	if !isIndex {
+		if config, err = readFile(s.root, blobPath(parts[0].Digest)); err != nil {
+			return "", err
+		}
 	}
 	desc := oci.DescribeManifest(raw, mediaType, config)
 	if err := s.publishManifest(desc); err != nil {

@@ -61,6 +61,9 @@ func (s *Sink) HasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 // PutBlob uploads a blob while it is read, and learns its digest on the way. The
 // registry compares that digest with what it received.
 func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.Descriptor, error) {
+	if d := (oci.Descriptor{MediaType: mediaType}); d.IsManifest() {
+		return s.putListed(ctx, mediaType, r)
+	}
 	source := &sourceReader{r: r}
 	unknown := types.BlobInfo{Size: -1, MediaType: mediaType}
 	info, err := s.image.PutBlob(ctx, source, unknown, none.NoCache, false)
@@ -71,6 +74,23 @@ func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.
 		return oci.Descriptor{}, fmt.Errorf("put blob: %w", err)
 	}
 	return oci.Descriptor{MediaType: mediaType, Digest: oci.Digest(info.Digest), Size: info.Size}, nil
+}
+
+// putListed uploads a manifest that an index will list, under its digest.
+func (s *Sink) putListed(ctx context.Context, mediaType string, r io.Reader) (oci.Descriptor, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, oci.MaxDocumentSize+1))
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	if len(raw) > oci.MaxDocumentSize {
+		return oci.Descriptor{}, fmt.Errorf("put manifest: larger than %d bytes", oci.MaxDocumentSize)
+	}
+	d := oci.Descriptor{MediaType: mediaType, Digest: oci.Sum(raw), Size: int64(len(raw))}
+	name := digest.Digest(d.Digest)
+	if err := s.image.PutManifest(ctx, raw, &name); err != nil {
+		return oci.Descriptor{}, fmt.Errorf("put manifest: %w", err)
+	}
+	return d, nil
 }
 
 // A sourceReader remembers the error that ended its reads.

@@ -221,9 +221,7 @@ func (o *encapsulateOptions) readPrevious(ctx context.Context) (err error) {
 		return err
 	}
 	o.Previous = encapsulate.NewPrevious(image)
-	if name, ok := strings.CutPrefix(o.previous, "docker://"); ok {
-		o.access.options.MountFrom = []string{name}
-	}
+	o.access.mountFrom(o.previous)
 	return nil
 }
 
