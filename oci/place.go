@@ -53,9 +53,8 @@ type Sink interface {
 // A Keeper is a [Sink] that can say which blobs it has. All sinks of this module
 // are.
 type Keeper interface {
-	// HasBlob reports whether a manifest may name the blob without PutBlob. Where
-	// the medium has the blob in another place, it may be brought to the sink's
-	// first. The answer holds until the sink is closed.
+	// HasBlob reports whether a manifest may name the blob without PutBlob. The
+	// answer holds until the sink is closed.
 	HasBlob(ctx context.Context, d Descriptor) (bool, error)
 }
 

@@ -45,11 +45,6 @@ type Options struct {
 	// Anonymous sends no credentials, even where there are some.
 	Anonymous bool
 
-	// MountFrom names images, HOST[:PORT]/NAME[:TAG], in whose repositories
-	// there may be blobs of an image that is written. If the registry is the
-	// same, they need not be uploaded.
-	MountFrom []string
-
 	// UserAgent is sent with each request; if empty, the library's own is.
 	UserAgent string
 }

@@ -6,7 +6,6 @@ import (
 	"io"
 
 	"github.com/opencontainers/go-digest"
-	"go.podman.io/image/v5/docker/reference"
 	"go.podman.io/image/v5/manifest"
 	"go.podman.io/image/v5/pkg/blobinfocache/none"
 	"go.podman.io/image/v5/types"
@@ -18,7 +17,6 @@ import (
 type Sink struct {
 	image  types.ImageDestination
 	pinned oci.Digest
-	mounts []reference.Named
 }
 
 // OpenSink prepares to push an image under name, which is HOST[:PORT]/NAME with
@@ -38,20 +36,13 @@ func OpenSink(ctx context.Context, name string, o Options) (*Sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	s := &Sink{image: image, pinned: pinned}
-	for _, from := range o.MountFrom {
-		if other, err := reference.ParseNormalizedNamed(from); err == nil && reference.Domain(other) == reference.Domain(ref.DockerReference()) {
-			s.mounts = append(s.mounts, reference.TrimNamed(other))
-		}
-	}
-	return s, nil
+	return &Sink{image, pinned}, nil
 }
 
-// HasBlob asks the registry for a blob. If another of the repositories of
-// Options.MountFrom has it, the registry is asked to mount it.
+// HasBlob asks the registry whether the repository has a blob.
 func (s *Sink) HasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
 	info := types.BlobInfo{Digest: digest.Digest(d.Digest), Size: d.Size, MediaType: d.MediaType}
-	has, found, err := s.image.TryReusingBlob(ctx, info, mountable{none.NoCache, s.mounts}, false)
+	has, found, err := s.image.TryReusingBlob(ctx, info, none.NoCache, false)
 	if err != nil {
 		return false, fmt.Errorf("blob %s: %w", d.Digest, err)
 	}
@@ -105,19 +96,6 @@ func (s *sourceReader) Read(p []byte) (int, error) {
 		s.err = err
 	}
 	return n, err
-}
-
-// mountable tells the library where to look for any blob.
-type mountable struct {
-	types.BlobInfoCache
-	from []reference.Named
-}
-
-func (m mountable) CandidateLocations(_ types.ImageTransport, _ types.BICTransportScope, d digest.Digest, _ bool) (list []types.BICReplacementCandidate) {
-	for _, from := range m.from {
-		list = append(list, types.BICReplacementCandidate{Digest: d, Location: types.BICLocationReference{Opaque: from.Name()}})
-	}
-	return list
 }
 
 // PutManifest uploads the manifest, which sets the tag.

@@ -76,14 +76,13 @@ func changeTen(t *testing.T, root string) (names []string) {
 }
 
 // TestUpdate changes ten packages: only their layers and the first change, plan
-// says so before, and what did not change is neither compressed nor sent again, to
-// another repository of the registry neither.
+// says so before, and what did not change is neither compressed nor sent again.
 func TestUpdate(t *testing.T) {
 	need(t, "skopeo", "mmdebstrap")
 	host := serveRegistry(t)
 	root, repo, _ := programs(t)
 	cache := "--layer-cache=" + dir(t)
-	first, second, other := "docker://"+host+"/update/os:1", "docker://"+host+"/update/os:2", "docker://"+host+"/elsewhere/os:2"
+	first, second := "docker://"+host+"/update/os:1", "docker://"+host+"/update/os:2"
 	encapsulate(t, repo, first, cache)
 
 	changed := changeTen(t, root)
@@ -110,12 +109,6 @@ func TestUpdate(t *testing.T) {
 			t.Errorf("layer %d: planned %d bytes, exact %t, has %d", i, p.Size, p.Exact, l.Size)
 		}
 	}
-	again := layersJSON(t, append([]string{"encapsulate", branch, other, cache}, common...)...)
-	if again.Digest != made.Digest {
-		t.Errorf("digest: %s and %s", made.Digest, again.Digest)
-	}
-	run(t, "skopeo", "inspect", "--tls-verify=false", other)
-
 	t.Run("annotations dropped", func(t *testing.T) {
 		docker := "docker://" + host + "/update/docker:1"
 		run(t, "skopeo", "copy", "--quiet", "--format=v2s2", "--src-tls-verify=false", "--dest-tls-verify=false", first, docker)

@@ -221,7 +221,6 @@ func (o *encapsulateOptions) readPrevious(ctx context.Context) (err error) {
 		return err
 	}
 	o.Previous = encapsulate.NewPrevious(image)
-	o.access.mountFrom(o.previous)
 	return nil
 }
 

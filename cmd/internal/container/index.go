@@ -3,7 +3,6 @@ package container
 import (
 	"context"
 	"errors"
-	"strings"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	"github.com/treenail/treenail/oci"
@@ -48,7 +47,6 @@ func (o *indexOptions) run(ctx context.Context, env *cli.Env, args []string) (er
 			return err
 		}
 		sources = append(sources, src)
-		o.access.mountFrom(name)
 	}
 	sink, err := o.openSink(ctx, args[0])
 	if err != nil {
@@ -67,12 +65,4 @@ func (o *indexOptions) run(ctx context.Context, env *cli.Env, args []string) (er
 	}
 	env.Println(digest)
 	return nil
-}
-
-// mountFrom lets a registry take blobs from the repository of an image that is
-// known to have some of them.
-func (a *access) mountFrom(image string) {
-	if name, ok := strings.CutPrefix(image, "docker://"); ok {
-		a.options.MountFrom = append(a.options.MountFrom, name)
-	}
 }
