@@ -52,7 +52,8 @@ type Writer struct {
 	result map[string]string
 }
 
-// NewWriter returns a Writer to w. Levels are those of zstd, 1 to 22. The caller
+// NewWriter returns a Writer to w. A tar with two entries of one name cannot be in
+// the format. Levels are those of zstd, 1 to 22. The caller
 // must call Close, also after an error.
 func NewWriter(w io.Writer, level int) (*Writer, error) {
 	s, err := newStream(w, level)
@@ -165,7 +166,7 @@ func (s *stream) run(in io.Reader) (map[string]string, error) {
 	var size counter
 	size.w = zip
 	if err := s.files(in, storage.NewJSONPacker(&size)); err != nil {
-		return nil, err
+		return nil, fmt.Errorf("zstd:chunked: %w", err)
 	}
 	if err := errors.Join(s.zip.Close(), zip.Close()); err != nil {
 		return nil, err
