@@ -27,8 +27,8 @@ type LayerForecast struct {
 	DiffID       oci.DiffID
 
 	// Size is that of the compressed layer, in bytes. Exact tells that it is
-	// known, from the previous image or a cache. Otherwise it is a guess made of
-	// a sample of the layer.
+	// known: from the previous image or the cache, or because the layer is small
+	// enough to compress all of it. Otherwise it is a guess made of a sample.
 	Size  int64
 	Exact bool
 
@@ -87,7 +87,7 @@ func (e *encapsulation) forecast(ctx context.Context, l *layer, f *LayerForecast
 		if err := s.Close(); err != nil {
 			return err
 		}
-		f.DiffID, f.Uncompressed, f.Size = s.all.DiffID(), s.all.Uncompressed(), s.size()
+		f.DiffID, f.Uncompressed, f.Size, f.Exact = s.all.DiffID(), s.all.Uncompressed(), s.size(), s.exact()
 	}
 	if p := e.options.Previous; p != nil {
 		if size, ok := p.layers[f.DiffID]; ok {
@@ -102,6 +102,8 @@ type sample struct {
 	all  *oci.LayerWriter // not compressed: diffID and size
 	some *oci.LayerWriter
 	at   int64
+
+	format oci.Format // of the layer to come
 }
 
 const (
@@ -115,12 +117,14 @@ func newSample(c oci.Compression) (*sample, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Format == oci.ZstdChunked {
+	format := c.Format
+	if format == oci.ZstdChunked {
 		c.Format = oci.Zstd // pieces are no tar
 	}
 	return &sample{
-		all:  oci.NewLayerWriter(io.Discard, oci.Compression{Format: oci.Uncompressed}),
-		some: oci.NewLayerWriter(io.Discard, c),
+		format: format,
+		all:    oci.NewLayerWriter(io.Discard, oci.Compression{Format: oci.Uncompressed}),
+		some:   oci.NewLayerWriter(io.Discard, c),
 	}, nil
 }
 
@@ -144,6 +148,11 @@ func (s *sample) Close() error {
 		err = all
 	}
 	return err
+}
+
+// exact tells whether size is not a guess.
+func (s *sample) exact() bool {
+	return s.some.Uncompressed() == s.all.Uncompressed() && s.format != oci.ZstdChunked
 }
 
 // size is the expected size of the compressed tar.

@@ -24,7 +24,7 @@ func encapsulateCommand() *cli.Command {
 		Name: "encapsulate", Aliases: []string{"export"}, Args: "REV IMAGE",
 		Summary: "Write a commit as a container image (also: export)",
 		Details: "Content is split into layers by the packages that own it, as far as the tree\n" +
-			"has a dpkg or rpm database, user.component attributes or --contentmeta says so.\n" +
+			"has a dpkg, rpm, apk or pacman database, user.component attributes or --contentmeta says so.\n" +
 			"The digest of the image's manifest is printed.",
 		Flags: o.flags,
 		Run:   o.run,
