@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"hash"
 	"io"
+	"maps"
 	"runtime"
 	"slices"
 	"strings"
@@ -75,19 +76,19 @@ func (e *encapsulation) putLayer(ctx context.Context, l *layer) error {
 	if err != nil {
 		return err
 	}
-	if !reused {
-		if made, err = e.makeLayer(ctx, l, key); err != nil {
-			return err
-		}
-	} else {
+	if reused {
 		e.progress.add(l.size)
+	} else if made, err = e.makeLayer(ctx, l, key); err != nil {
+		return err
 	}
 	l.Descriptor, l.DiffID, l.Uncompressed, l.Reused = made.Descriptor, made.DiffID, made.Uncompressed, reused
 	if l.Components != nil {
-		if l.Descriptor.Annotations == nil {
-			l.Descriptor.Annotations = make(map[string]string)
+		annotations := maps.Clone(made.Descriptor.Annotations)
+		if annotations == nil {
+			annotations = make(map[string]string)
 		}
-		l.Descriptor.Annotations[ostreetar.AnnotationComponents] = strings.Join(l.Components, ",")
+		l.Descriptor.Annotations = annotations
+		annotations[ostreetar.AnnotationComponents] = strings.Join(l.Components, ",")
 	}
 	return nil
 }

@@ -23,7 +23,7 @@ type LayerForecast struct {
 	Components   []string
 	Objects      int   // files in it, each once
 	Content      int64 // their size, in bytes
-	Uncompressed int64 // size of the tar, in bytes; 0 where Known
+	Uncompressed int64 // size of the tar, in bytes
 	DiffID       oci.DiffID
 
 	// Size is that of the compressed layer, in bytes. Exact tells that it is

@@ -6,8 +6,10 @@ import (
 	"encoding/binary"
 	"fmt"
 	"hash/adler32"
+	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,6 +89,30 @@ func TestRPMFormats(t *testing.T) {
 				t.Error(diff)
 			}
 		})
+	}
+}
+
+// TestNDBDamaged: a database that lies about sizes, or has no slots where they should
+// be, is refused before memory is taken for it.
+func TestNDBDamaged(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "good")
+	writeNDB(t, path, [][]byte{[]byte("header")})
+	good, err := os.ReadFile(path)
+	ok(t, err)
+	for want, damage := range map[string]func(db []byte){
+		"header of slot 0: 4294967295 bytes are more than the file has": func(db []byte) { copy(db[4096+12:], "\xff\xff\xff\xff") },
+		"slot 7: is none":       func(db []byte) { db[32+7*16] = 0 },
+		"0 pages of slots":      func(db []byte) { db[12] = 0 },
+		"header of slot 0: EOF": func(db []byte) { db[32+10] = 0xff },
+		"slot 254: is none":     func(db []byte) { db[12] = 2 },
+	} {
+		db := slices.Clone(good)
+		damage(db)
+		root := t.TempDir()
+		write(t, root, map[string]string{"usr/lib/sysimage/rpm/Packages.db": string(db), "usr/x": "x"})
+		if _, _, err := layersOf(t, root); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("error %v, want %s", err, want)
+		}
 	}
 }
 
