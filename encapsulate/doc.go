@@ -25,7 +25,7 @@
 // that changed. So a good plan puts together what changes together, and, as
 // important, puts everything where it was last time. Other tools get the second
 // by reading the previous image, and then live with its order for ever; [Plan]
-// gets it without any memory:
+// gets most of it without any memory, and all of it with [Previous]:
 //
 //   - Components built from one source package move as a group: they are rebuilt
 //     together, so keeping them apart gains nothing.

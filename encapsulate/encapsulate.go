@@ -7,6 +7,7 @@ import (
 
 	"github.com/treenail/treenail/format/object"
 	"github.com/treenail/treenail/oci"
+	"github.com/treenail/treenail/oci/layercache"
 	"github.com/treenail/treenail/ostreerepo"
 )
 
@@ -29,6 +30,11 @@ type Options struct {
 	// and initramfs files don't count then.
 	ContentMeta *ContentMeta
 
+	// Previous is the image that clients have now: what it had in a layer stays
+	// together. Nil: the plan is made without memory. It does not count with
+	// ContentMeta.
+	Previous *Previous
+
 	Labels     map[string]string // added to those made from the commit, and win over them
 	BaseConfig []byte            // JSON: an image config or the member "config" of one; nil: empty
 
@@ -45,7 +51,15 @@ type Options struct {
 	// then see their modes. It changes all diffIDs.
 	ParentDirs bool
 
-	CompressionLevel int // of gzip, 1 to 9; default 6
+	// Annotations are added to the manifest's, which are the labels made from the
+	// commit and those of Labels, and win over them.
+	Annotations map[string]string
+
+	Compression oci.Compression // of the layers; default: gzip at level 6
+
+	// Cache has layers that were made before, and gets those that are made. Nil:
+	// all layers are made.
+	Cache *layercache.Cache
 
 	// Progress is told how many bytes of file content have been written, from
 	// one goroutine at a time.
@@ -60,6 +74,10 @@ type Result struct {
 	// Whiteouts are paths of the commit that begin with ".wh.": they are in the
 	// image as they are, and a container runtime takes them for deletions.
 	Whiteouts []string
+
+	// PreviousUnused says why Options.Previous had no say in the plan; it is
+	// empty if it had, or there was none.
+	PreviousUnused string
 }
 
 // LayerInfo describes one layer.
@@ -69,6 +87,7 @@ type LayerInfo struct {
 	Name         string   // as in the image's history
 	Components   []string // names; none in the first layer
 	Uncompressed int64    // size of the tar, in bytes
+	Reused       bool     // the sink had it, or the cache
 }
 
 // Encapsulate writes a commit as an image to sink. The layers are written in
@@ -96,58 +115,75 @@ type encapsulation struct {
 	tree     *Tree
 	labels   map[string]string
 	config   *oci.Config
+	unused   string // Result.PreviousUnused
 	progress *progress
 }
 
 func encapsulate(ctx context.Context, r *ostreerepo.Repo, sum object.Checksum, sink oci.Sink, o Options) (*Result, error) {
+	e, layers, err := prepare(ctx, r, sum, o)
+	if err != nil {
+		return nil, err
+	}
+	e.sink = sink
+	if err := e.each(layers, e.putLayer); err != nil {
+		return nil, err
+	}
+	result := &Result{Whiteouts: e.tree.whiteouts, PreviousUnused: e.unused}
+	for _, l := range layers {
+		result.Layers = append(result.Layers, l.LayerInfo)
+	}
+	result.Digest, err = e.putImage(result.Layers)
+	return result, err
+}
+
+// prepare does all that comes before the first layer is written.
+func prepare(ctx context.Context, r *ostreerepo.Repo, sum object.Checksum, o Options) (*encapsulation, []*layer, error) {
 	c, err := readCommit(r, sum)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	e := &encapsulation{ctx: ctx, sink: sink, options: &o, commit: c}
+	e := &encapsulation{ctx: ctx, options: &o, commit: c}
 	// What can be wrong with the options comes to light before the long part.
+	if o.Compression, err = o.Compression.Complete(); err != nil {
+		return nil, nil, err
+	}
 	if e.labels, err = labels(c, &o); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if e.config, err = imageConfig(c, &o); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if e.tree, err = readTree(ctx, r, c.Commit); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	chunks, err := e.plan()
+	chunks, unused, err := e.plan()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	e.unused = unused
 	e.progress = newProgress(o.Progress, e.tree)
-	layers, err := e.putLayers(chunks)
-	if err != nil {
-		return nil, err
-	}
-	digest, err := e.putImage(layers)
-	return &Result{Digest: digest, Layers: layers, Whiteouts: e.tree.whiteouts}, err
+	return e, e.layers(chunks), nil
 }
 
 // plan decides about the layers after the first.
-func (e *encapsulation) plan() ([]Chunk, error) {
+func (e *encapsulation) plan() (_ []Chunk, unused string, err error) {
 	o := e.options
 	if o.ContentMeta != nil {
 		chunks := o.ContentMeta.chunks(e.tree)
 		if o.MaxLayers != 0 && len(chunks)+1 > o.MaxLayers {
-			return nil, fmt.Errorf("content meta asks for %d layers, the maximum is %d", len(chunks)+1, o.MaxLayers)
+			return nil, "", fmt.Errorf("content meta asks for %d layers, the maximum is %d", len(chunks)+1, o.MaxLayers)
 		}
-		return chunks, nil
+		return chunks, "", nil
 	}
 	var packages []Package
 	if o.Packages != nil {
-		var err error
 		if packages, err = o.Packages(e.ctx, e.tree); err != nil {
-			return nil, err
+			return nil, "", err
 		}
 	}
 	components, err := e.tree.components(e.ctx, packages)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return Plan(components, cmp.Or(o.MaxLayers, DefaultMaxLayers))
+	return Plan(components, cmp.Or(o.MaxLayers, DefaultMaxLayers), o.Previous)
 }

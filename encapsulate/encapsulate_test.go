@@ -53,7 +53,8 @@ func TestRoundTrip(t *testing.T) {
 	ok(t, r.Update(context.Background(), ostreerepo.UpdateOptions{}, func(tx *ostreerepo.Tx) error { return tx.PutDetached(sum, detached) }))
 	for name, o := range map[string]encapsulate.Options{
 		"split": {Packages: smallPackages}, "one layer": {MaxLayers: 1, Packages: smallPackages}, "two layers": {MaxLayers: 2, Packages: smallPackages},
-		"parent directories": {Packages: smallPackages, ParentDirs: true}, "no packages": {}, "fast": {CompressionLevel: 1},
+		"parent directories": {Packages: smallPackages, ParentDirs: true}, "no packages": {}, "fast": {Compression: oci.Compression{Level: 1}}, "zstd": {Compression: oci.Compression{Format: oci.Zstd}},
+		"zstd:chunked": {Compression: oci.Compression{Format: oci.ZstdChunked}}, "uncompressed": {Compression: oci.Compression{Format: oci.Uncompressed}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			dir, result := encapsulateTo(t, r, sum, o)
@@ -264,7 +265,7 @@ func TestOptionErrors(t *testing.T) {
 		"maximum of -1 layers":                       {MaxLayers: -1},
 		"asks for 3 layers, the maximum is 2":        {MaxLayers: 2, ContentMeta: meta},
 		"base config":                                {BaseConfig: []byte("[]")},
-		"gzip level 12":                              {CompressionLevel: 12},
+		"gzip level 12":                              {Compression: oci.Compression{Level: 12}},
 		"no database":                                {Packages: broken},
 	} {
 		t.Run(want, func(t *testing.T) { checkError(t, r, sum, o, want) })

@@ -183,7 +183,8 @@ func (e *encapsulation) putImage(layers []LayerInfo) (oci.Digest, error) {
 		e.config.Config.Labels = make(map[string]string)
 	}
 	maps.Copy(e.config.Config.Labels, e.labels)
-	manifest := oci.Manifest{SchemaVersion: 2, Annotations: e.labels}
+	manifest := oci.Manifest{SchemaVersion: 2, Annotations: maps.Clone(e.labels)}
+	maps.Copy(manifest.Annotations, e.options.Annotations)
 	for _, l := range layers {
 		e.config.RootFS.DiffIDs = append(e.config.RootFS.DiffIDs, l.DiffID)
 		e.config.History = append(e.config.History, oci.History{Created: historyTime(e.config.Created), CreatedBy: l.Name})

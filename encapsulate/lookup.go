@@ -79,6 +79,20 @@ func (t *Tree) Files(path string) []string {
 	return names
 }
 
+// Dirs returns the names of the directories in the directory at path, sorted; none
+// when there is no such directory.
+func (t *Tree) Dirs(path string) []string {
+	d := t.resolveDir(strings.Trim(path, "/"))
+	if d == nil {
+		return nil
+	}
+	names := make([]string, len(d.entries.Dirs))
+	for i, e := range d.entries.Dirs {
+		names[i] = e.Name
+	}
+	return names
+}
+
 // find returns the content object at an absolute path as a package database
 // gives it. Symlinks among the directories are followed, the last component is
 // taken as it is.

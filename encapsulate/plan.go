@@ -40,18 +40,38 @@ const ownLayers = 60
 // commit itself and all that is in no component. Whatever finds no place stays
 // there: with maxLayers 1 that is everything.
 //
-// The result depends on nothing but the arguments, and not on the order of
+// With a previous image, which may be nil, all that it had stays where it was as
+// long as there are layers enough. Its reason not to have a say, if there is one,
+// is the second result.
+//
+// The plan depends on nothing but the arguments, and not on the order of
 // components. See the package comment for how it is made.
-func Plan(components []Component, maxLayers int) ([]Chunk, error) {
+func Plan(components []Component, maxLayers int, previous *Previous) (_ []Chunk, unused string, _ error) {
 	if maxLayers < 1 {
-		return nil, fmt.Errorf("maximum of %d layers: an image has at least 1", maxLayers)
+		return nil, "", fmt.Errorf("maximum of %d layers: an image has at least 1", maxLayers)
 	}
+	content := plan(components, maxLayers-1)
+	if previous != nil {
+		unused = previous.reason
+		if kept, ok := previous.onto(components, content, maxLayers-1); ok {
+			content = kept
+		} else if unused == "" {
+			unused = "this commit has none of its components"
+		}
+	}
+	chunks := make([]Chunk, len(content))
+	for i, c := range content {
+		chunks[i] = chunkOf(c)
+	}
+	return chunks, unused, nil
+}
+
+// plan is Plan without a previous image.
+func plan(components []Component, slots int) (chunks [][]Component) {
 	exclusive, shared := groups(components)
-	slots := maxLayers - 1
-	var chunks []Chunk
 	for i, g := range exclusive {
 		if i < slots {
-			chunks = append(chunks, chunkOf(g.components))
+			chunks = append(chunks, g.components)
 		} else {
 			shared = append(shared, g)
 		}
@@ -61,9 +81,9 @@ func Plan(components []Component, maxLayers int) ([]Chunk, error) {
 	own := min(slots*ownLayers/100, len(shared))
 	byName(shared[:own])
 	for _, g := range shared[:own] {
-		chunks = append(chunks, chunkOf(g.components))
+		chunks = append(chunks, g.components)
 	}
-	return append(chunks, bins(shared[own:], slots-slots*ownLayers/100)...), nil
+	return append(chunks, spread(shared[own:], slots-slots*ownLayers/100)...)
 }
 
 // group is what the plan moves: an exclusive component, or all components of
@@ -77,7 +97,7 @@ type group struct {
 func groups(components []Component) (exclusive, shared []*group) {
 	bySource := make(map[string]*group)
 	for _, c := range sortedComponents(components) {
-		key := cmp.Or(c.Source, c.Name)
+		key := groupKey(c)
 		g := bySource[key]
 		switch {
 		case c.Exclusive:
@@ -93,6 +113,9 @@ func groups(components []Component) (exclusive, shared []*group) {
 	}
 	return exclusive, shared
 }
+
+// groupKey is what components that are rebuilt together have in common.
+func groupKey(c Component) string { return cmp.Or(c.Source, c.Name) }
 
 func sortedComponents(components []Component) []Component {
 	return slices.SortedStableFunc(slices.Values(components), func(a, b Component) int {
@@ -110,8 +133,8 @@ func byName(g []*group) {
 	slices.SortFunc(g, func(a, b *group) int { return strings.Compare(a.key, b.key) })
 }
 
-// bins spreads groups over n bins and returns those that got something.
-func bins(shared []*group, n int) []Chunk {
+// spread puts groups into n bins and returns those that got something.
+func spread(shared []*group, n int) [][]Component {
 	if n < 1 {
 		return nil
 	}
@@ -121,13 +144,7 @@ func bins(shared []*group, n int) []Chunk {
 		i := rendezvous(g.key, n)
 		content[i] = append(content[i], g.components...)
 	}
-	var chunks []Chunk
-	for _, components := range content {
-		if len(components) > 0 {
-			chunks = append(chunks, chunkOf(components))
-		}
-	}
-	return chunks
+	return slices.DeleteFunc(content, func(c []Component) bool { return len(c) == 0 })
 }
 
 // rendezvous picks one of n bins for a key: the one with the highest hash of

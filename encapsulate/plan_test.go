@@ -46,7 +46,7 @@ func randomSum(r *rand.Rand) (sum object.Checksum) {
 
 func plan(t *testing.T, list []encapsulate.Component, max int) []encapsulate.Chunk {
 	t.Helper()
-	chunks, err := encapsulate.Plan(list, max)
+	chunks, _, err := encapsulate.Plan(list, max, nil)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -135,7 +135,7 @@ func TestPlanStability(t *testing.T) {
 func TestPlanBounds(t *testing.T) {
 	list := randomComponents(rand.New(rand.NewPCG(1, 2)), 50)
 	for _, max := range []int{0, -1} {
-		if _, err := encapsulate.Plan(list, max); err == nil {
+		if _, _, err := encapsulate.Plan(list, max, nil); err == nil {
 			t.Errorf("Plan for %d layers: no error", max)
 		}
 	}

@@ -41,7 +41,7 @@ func TestExport(t *testing.T) {
 		"Go 9":        func(w io.Writer) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, 9) },
 		"klauspost 1": func(w io.Writer) (io.WriteCloser, error) { return kgzip.NewWriterLevel(w, 1) },
 		"pgzip":       func(w io.Writer) (io.WriteCloser, error) { return pgzip.NewWriterLevel(w, -1) },
-		"ours":        func(w io.Writer) (io.WriteCloser, error) { return oci.NewLayerWriter(w, 0), nil },
+		"ours":        func(w io.Writer) (io.WriteCloser, error) { return oci.NewLayerWriter(w, oci.Compression{}), nil },
 		"zstd":        func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) },
 		"none":        nil,
 	} {

@@ -18,6 +18,10 @@ type blobReader struct {
 	err  error
 }
 
+// VerifyReader returns a reader of body that ends with a *[DigestError] instead of
+// io.EOF if what it read is not what d describes.
+func VerifyReader(body io.Reader, d Descriptor) io.Reader { return newBlobReader(body, d) }
+
 func newBlobReader(body io.Reader, d Descriptor) *blobReader {
 	return &blobReader{body: body, desc: d, hash: sha256.New()}
 }

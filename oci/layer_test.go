@@ -38,7 +38,7 @@ func sample(n int, seed uint64) []byte {
 func write(t *testing.T, data []byte, level, size int) (*oci.LayerWriter, []byte) {
 	t.Helper()
 	var out bytes.Buffer
-	w := oci.NewLayerWriter(&out, level)
+	w := oci.NewLayerWriter(&out, oci.Compression{Level: level})
 	for chunk := range slices.Chunk(data, size) {
 		if n, err := w.Write(chunk); err != nil || n != len(chunk) {
 			t.Fatal(n, err)
@@ -110,7 +110,7 @@ func TestLayerWritersInParallel(t *testing.T) {
 	for range 8 {
 		group.Go(func() {
 			var out bytes.Buffer
-			w := oci.NewLayerWriter(&out, 6)
+			w := oci.NewLayerWriter(&out, oci.Compression{})
 			w.Write(data)
 			if err := w.Close(); err != nil || !bytes.Equal(out.Bytes(), want) {
 				t.Errorf("other bytes (%v)", err)
@@ -135,7 +135,7 @@ func TestLayerWriterErrors(t *testing.T) {
 	before := runtime.NumGoroutine()
 	data := sample(4<<20, 4)
 	for _, room := range []int{0, 10, 1 << 20} {
-		w := oci.NewLayerWriter(&failingWriter{room}, 6)
+		w := oci.NewLayerWriter(&failingWriter{room}, oci.Compression{})
 		w.Write(data)
 		for range 2 {
 			if err := w.Close(); !errors.Is(err, errFull) {
@@ -155,12 +155,12 @@ func TestLayerWriterErrors(t *testing.T) {
 	if after := runtime.NumGoroutine(); after > before {
 		t.Errorf("%d goroutines are left", after-before)
 	}
-	w := oci.NewLayerWriter(io.Discard, 10)
+	w := oci.NewLayerWriter(io.Discard, oci.Compression{Level: 10})
 	_, err := w.Write(data)
 	checkError(t, err, "layer writer: gzip level 10 is not between 1 and 9")
 	checkError(t, w.Close(), "layer writer: gzip level 10 is not between 1 and 9")
 
-	w = oci.NewLayerWriter(io.Discard, 6)
+	w = oci.NewLayerWriter(io.Discard, oci.Compression{})
 	checkError(t, w.Close(), "")
 	checkError(t, w.Close(), "")
 	_, err = w.Write(data)
@@ -294,7 +294,7 @@ func TestOpenLayerBoundsZstdWindow(t *testing.T) {
 // 256 MiB.
 func TestOpenLayerStreams(t *testing.T) {
 	var bomb bytes.Buffer
-	w := oci.NewLayerWriter(&bomb, 1)
+	w := oci.NewLayerWriter(&bomb, oci.Compression{Level: 1})
 	zeros := make([]byte, 1<<20)
 	for range 256 {
 		w.Write(zeros)

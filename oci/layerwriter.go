@@ -6,72 +6,42 @@ import (
 	"fmt"
 	"hash"
 	"io"
-	"runtime"
-	"sync"
-	"time"
 
-	"github.com/klauspost/pgzip"
+	"github.com/treenail/treenail/format/zstdchunked"
 )
 
-const (
-	// blockSize is the amount of tar that is compressed as one piece. It is part
-	// of the format of our layers: another size gives other digests.
-	blockSize = 1 << 20
-
-	defaultLevel = 6
-)
-
-// A LayerWriter compresses a tar with gzip and computes its diffID. What it
-// writes is a function of the tar and the level alone: neither the number of
-// cores nor the sizes of the writes matter.
+// A LayerWriter compresses a tar and computes its diffID. What it writes is a
+// function of the tar and the compression alone: neither the number of cores nor
+// the sizes of the writes matter.
 //
-// Blocks of 1 MiB are compressed in parallel, on at most four cores; a writer
-// holds a few MiB for each. A LayerWriter is for one goroutine, but several can
-// work at the same time.
+// It works on at most four cores and holds a few MiB for each; with zstd:chunked,
+// on one core, and it holds what it will write about each file. A LayerWriter is
+// for one goroutine, but several can work at the same time.
 type LayerWriter struct {
-	zip   *pgzip.Writer
-	level int
-	out   *countingWriter
-	sum   hash.Hash
-	n     int64
-	err   error // the first, or errClosed
+	zip io.WriteCloser // nil when closed
+	out *countingWriter
+	sum hash.Hash
+	n   int64
+	err error // the first, or errClosed
+
+	annotations map[string]string
 }
 
 var errClosed = errors.New("layer writer: closed")
 
-// NewLayerWriter returns a LayerWriter whose gzip stream goes to w. Levels are
-// those of gzip, 1 to 9; 0 stands for 6. Other levels make each Write fail. The
-// caller must call Close, also after an error.
-func NewLayerWriter(w io.Writer, level int) *LayerWriter {
-	if level == 0 {
-		level = defaultLevel
+// NewLayerWriter returns a LayerWriter whose compressed stream goes to w. With a
+// compression that doesn't exist each Write fails. The caller must call Close,
+// also after an error.
+func NewLayerWriter(w io.Writer, c Compression) *LayerWriter {
+	l := &LayerWriter{out: &countingWriter{w: w}, sum: sha256.New()}
+	c, err := c.Complete()
+	if err == nil {
+		l.zip, err = compressors[c.Format].open(l.out, c.Level)
 	}
-	l := &LayerWriter{level: level, out: &countingWriter{w: w}, sum: sha256.New()}
-	if level < 1 || level > 9 {
-		l.err = fmt.Errorf("layer writer: gzip level %d is not between 1 and 9", level)
-		return l
-	}
-	l.zip = compressor(level)
-	l.zip.Reset(l.out)
-	// Reset forgets the concurrency. pgzip works on one block more than it is
-	// told; these arguments cannot be refused.
-	l.zip.SetConcurrency(blockSize, max(1, min(4, runtime.GOMAXPROCS(0))-1))
-	l.zip.ModTime = time.Unix(0, 0) // pgzip writes the zero Time as garbage, not as 0
-	return l
-}
-
-// compressors keeps writers with their buffers for the next layer.
-var compressors [10]sync.Pool // of *pgzip.Writer, by level
-
-func compressor(level int) *pgzip.Writer {
-	if zip, ok := compressors[level].Get().(*pgzip.Writer); ok {
-		return zip
-	}
-	zip, err := pgzip.NewWriterLevel(io.Discard, level)
 	if err != nil {
-		panic(err) // the level has been checked
+		l.zip, l.err = nil, fmt.Errorf("layer writer: %w", err)
 	}
-	return zip
+	return l
 }
 
 // Write compresses tar data. An error of the underlying writer may show up in a
@@ -87,9 +57,9 @@ func (l *LayerWriter) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// Close completes the gzip stream; it does not close the underlying writer. It
-// returns the first error of the whole stream, and is needed to free the
-// writer's goroutines. More than one call does nothing more.
+// Close completes the stream; it does not close the underlying writer. It returns
+// the first error of the whole stream, and is needed to free the writer's
+// goroutines. More than one call does nothing more.
 func (l *LayerWriter) Close() error {
 	if l.zip == nil {
 		return l.closeError()
@@ -97,9 +67,9 @@ func (l *LayerWriter) Close() error {
 	if err := l.zip.Close(); l.err == nil {
 		l.err = err
 	}
-	// After an error Close leaves goroutines waiting; Reset ends them and waits.
-	l.zip.Reset(io.Discard)
-	compressors[l.level].Put(l.zip)
+	if chunked, ok := l.zip.(*zstdchunked.Writer); ok {
+		l.annotations = chunked.Annotations()
+	}
 	l.zip = nil
 	err := l.closeError()
 	if l.err == nil {
@@ -122,9 +92,13 @@ func (l *LayerWriter) DiffID() DiffID { return DiffID(sumOf(l.sum)) }
 // Uncompressed returns the number of tar bytes written so far.
 func (l *LayerWriter) Uncompressed() int64 { return l.n }
 
-// Compressed returns, after Close, the number of bytes of the gzip stream. It
-// must equal the size a [Sink] reports for the blob.
+// Compressed returns, after Close, the number of bytes of the compressed stream.
+// It must equal the size a [Sink] reports for the blob.
 func (l *LayerWriter) Compressed() int64 { return l.out.n }
+
+// Annotations returns, after Close, what the layer's descriptor has to say for
+// zstd:chunked to be found; nil with other formats.
+func (l *LayerWriter) Annotations() map[string]string { return l.annotations }
 
 // A countingWriter is used by the compressor's goroutines, one at a time.
 type countingWriter struct {

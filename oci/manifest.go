@@ -66,6 +66,23 @@ func IsIndex(raw []byte) (bool, error) {
 	return isIndex, err
 }
 
+// Parts returns the descriptors of what a manifest or an index needs: config and
+// layers, or the manifests it lists.
+func Parts(raw []byte) (parts []Descriptor, isIndex bool, err error) {
+	if isIndex, err = documentKind(raw); err != nil {
+		return nil, false, fmt.Errorf("manifest: %w", err)
+	}
+	if isIndex {
+		parts, err = parseIndex(raw)
+		return parts, true, err
+	}
+	m, err := ParseManifest(raw)
+	if err != nil {
+		return nil, false, err
+	}
+	return m.Blobs(), false, nil
+}
+
 // documentKind tells an index from a manifest by what is in it. A document that
 // could be read as either is refused, since two readers would see two images.
 func documentKind(raw []byte) (isIndex bool, err error) {

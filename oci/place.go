@@ -41,9 +41,11 @@ type Sink interface {
 	// returns an error, so does PutBlob, and nothing of that blob stays. After an
 	// error r may not have been read to its end, so whoever feeds it through a
 	// pipe must close the pipe's reading side.
+	//
+	// A manifest that an index will list is put in the same way, after its blobs.
 	PutBlob(ctx context.Context, mediaType string, r io.Reader) (Descriptor, error)
 
-	// PutManifest stores the manifest, after all the blobs it names, and makes
+	// PutManifest stores the manifest or index, after all that it names, and makes
 	// the image visible under the sink's reference. A nil error promises that
 	// the medium has the whole image; on disk, that it is synced. The digest is
 	// the manifest's, which is not that of raw in a medium that has a form of its
@@ -53,6 +55,22 @@ type Sink interface {
 	// Close releases what the sink holds, and removes what a missing PutManifest
 	// left over where the medium allows it.
 	Close() error
+}
+
+// A Keeper is a [Sink] that can say which blobs it has. All sinks of this module
+// are.
+type Keeper interface {
+	// HasBlob reports whether a manifest may name the blob without PutBlob. The
+	// answer holds until the sink is closed.
+	HasBlob(ctx context.Context, d Descriptor) (bool, error)
+}
+
+// HasBlob asks a sink that is a [Keeper] for a blob. Others have none.
+func HasBlob(ctx context.Context, sink Sink, d Descriptor) (bool, error) {
+	if k, ok := sink.(Keeper); ok {
+		return k.HasBlob(ctx, d)
+	}
+	return false, nil
 }
 
 // named puts the name of a source that has one before an error.

@@ -34,10 +34,6 @@ func Compressors(d Descriptor, diffID DiffID) []Compressor {
 	return nil
 }
 
-type nopCloser struct{ io.Writer }
-
-func (nopCloser) Close() error { return nil }
-
 // gzipLevels begins with what is usual.
 var gzipLevels = []int{6, -1, 9, 1, 5, 4, 3, 7, 8, 2}
 
@@ -52,7 +48,9 @@ func gzipCompressors() []Compressor {
 			all = append(all, Compressor{name, func(w io.Writer) (io.WriteCloser, error) { return open(w, level) }})
 		}
 	}
-	add("treenail's gzip", func(w io.Writer, level int) (io.WriteCloser, error) { return NewLayerWriter(w, max(level, 0)), nil })
+	add("treenail's gzip", func(w io.Writer, level int) (io.WriteCloser, error) {
+		return NewLayerWriter(w, Compression{Level: max(level, 0)}), nil
+	})
 	add("pgzip", func(w io.Writer, level int) (io.WriteCloser, error) { return pgzip.NewWriterLevel(w, level) })
 	add("klauspost's gzip", func(w io.Writer, level int) (io.WriteCloser, error) { return gzip.NewWriterLevel(w, level) })
 	add("Go's gzip", func(w io.Writer, level int) (io.WriteCloser, error) { return stdgzip.NewWriterLevel(w, level) })

@@ -115,7 +115,7 @@ func dpkgStatus(text string) (found []stanza) {
 		for line := range strings.SplitSeq(paragraph, "\n") {
 			s.set(line)
 		}
-		if s.name == "" || strings.ContainsAny(s.name, ",/ ") || strings.HasSuffix(s.status, " not-installed") {
+		if !properName(s.name) || strings.HasSuffix(s.status, " not-installed") {
 			continue
 		}
 		found = append(found, s)

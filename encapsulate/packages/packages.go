@@ -1,6 +1,6 @@
 // Package packages reads the package databases that are inside a tree, so that
 // an image can be split by packages: dpkg's, the variant of it that distroless
-// images have, and rpm's in its three formats.
+// images have, rpm's in its three formats, apk's and pacman's.
 //
 //	encapsulate.Options{Packages: packages.Read}
 //
@@ -17,6 +17,7 @@ import (
 	"context"
 	"errors"
 	"io/fs"
+	"strings"
 
 	"github.com/treenail/treenail/encapsulate"
 )
@@ -25,7 +26,7 @@ import (
 // paths of its files. A tree without any is no error.
 func Read(ctx context.Context, t *encapsulate.Tree) ([]encapsulate.Package, error) {
 	var all []encapsulate.Package
-	for _, read := range []func(context.Context, *encapsulate.Tree) ([]encapsulate.Package, error){readDpkg, readDistroless, readRPM} {
+	for _, read := range []func(context.Context, *encapsulate.Tree) ([]encapsulate.Package, error){readDpkg, readDistroless, readRPM, readAPK, readPacman} {
 		packages, err := read(ctx, t)
 		if err != nil {
 			return nil, err
@@ -46,3 +47,6 @@ func readText(t *encapsulate.Tree, path string) (text string, ok bool, err error
 	}
 	return string(data), err == nil, err
 }
+
+// properName tells whether a package can be called so.
+func properName(name string) bool { return name != "" && !strings.ContainsAny(name, ",/ ") }

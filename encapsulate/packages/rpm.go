@@ -1,7 +1,9 @@
 package packages
 
 import (
+	"bufio"
 	"context"
+	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -64,7 +66,57 @@ func readRPMFile(t *encapsulate.Tree, path string) ([]encapsulate.Package, error
 	if err := copyFile(temp, in); err != nil {
 		return nil, err
 	}
+	if filepath.Base(path) == "Packages.db" {
+		if err := checkNDB(temp); err != nil {
+			return nil, err
+		}
+	}
 	return listRPM(temp)
+}
+
+// checkNDB looks for what go-rpmdb does not: slots that are none, which it tells on
+// standard output, and headers larger than the file, for which it takes memory. The
+// format is that of rpm's lib/backend/ndb/rpmpkg.c, all numbers of 32 bits.
+func checkNDB(path string) error {
+	f, err := os.Open(path)
+	if err != nil {
+		return err
+	}
+	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return err
+	}
+	const pageSize, slotSize, maxPages = 4096, 16, 2048
+	r := bufio.NewReader(f)
+	var head [2 * slotSize]byte // takes the room of two slots
+	if _, err := io.ReadFull(r, head[:]); err != nil {
+		return err
+	}
+	pages := binary.LittleEndian.Uint32(head[12:])
+	if pages == 0 || pages > maxPages {
+		return fmt.Errorf("%d pages of slots, want 1 to %d", pages, maxPages)
+	}
+	for i := range pages*pageSize/slotSize - 2 {
+		var slot, blob [slotSize]byte
+		if _, err := io.ReadFull(r, slot[:]); err != nil {
+			return fmt.Errorf("slot %d: %w", i, err)
+		}
+		if string(slot[:4]) != "Slot" {
+			return fmt.Errorf("slot %d: is none", i)
+		}
+		if binary.LittleEndian.Uint32(slot[4:]) == 0 {
+			continue // free
+		}
+		at := int64(binary.LittleEndian.Uint32(slot[8:])) * slotSize
+		if _, err := f.ReadAt(blob[:], at); err != nil {
+			return fmt.Errorf("header of slot %d: %w", i, err)
+		}
+		if size := int64(binary.LittleEndian.Uint32(blob[12:])); size > info.Size()-at-slotSize {
+			return fmt.Errorf("header of slot %d: %d bytes are more than the file has", i, size)
+		}
+	}
+	return nil
 }
 
 func copyFile(path string, in io.Reader) error {

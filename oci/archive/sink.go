@@ -44,21 +44,24 @@ func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.
 	return s.stage.Put(ctx, mediaType, r)
 }
 
+// HasBlob reports whether a blob is staged.
+func (s *Sink) HasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
+	size, ok := s.stage.Size(d.Digest)
+	return ok && size == d.Size, nil
+}
+
 // PutManifest writes the archive; a sink can do so once. Its entries are in a fixed order, the layout's
 // documents before the layers, and carry neither times nor owners.
 func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (oci.Digest, error) {
-	manifest, err := oci.ParseManifest(raw)
+	blobs, err := s.blobs(raw)
 	if err != nil {
 		return "", err
 	}
-	for _, d := range manifest.Blobs() {
-		if size, ok := s.stage.Size(d.Digest); !ok || size != d.Size {
-			return "", fmt.Errorf("manifest names a blob that was not put: %s of %d bytes", d.Digest, d.Size)
+	var config []byte
+	if len(blobs) > 0 && !blobs[0].IsManifest() {
+		if config, err = s.document(blobs[0]); err != nil {
+			return "", err
 		}
-	}
-	config, err := s.config(manifest.Config)
-	if err != nil {
-		return "", err
 	}
 	desc := oci.DescribeManifest(raw, mediaType, config)
 	index, err := oci.SetInIndex(nil, s.tag, desc)
@@ -66,7 +69,7 @@ func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (o
 		return "", err
 	}
 	temp := filepath.Join(s.stage.Path(), "archive.tar")
-	if err := s.write(ctx, temp, manifest, index, raw); err != nil {
+	if err := s.write(ctx, temp, blobs, index, raw); err != nil {
 		return "", fmt.Errorf("write archive: %w", err)
 	}
 	if err := os.Rename(temp, s.path); err != nil {
@@ -75,15 +78,46 @@ func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (o
 	return desc.Digest, syncDir(filepath.Dir(s.path))
 }
 
-// config returns the raw config, or nothing if it is too large to be one.
-func (s *Sink) config(d oci.Descriptor) ([]byte, error) {
+// blobs returns all that a manifest or index needs, which must have been put: what
+// an index lists comes before what that needs.
+func (s *Sink) blobs(raw []byte) (all []oci.Descriptor, err error) {
+	parts, isIndex, err := oci.Parts(raw)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range parts {
+		if size, ok := s.stage.Size(d.Digest); !ok || size != d.Size {
+			return nil, fmt.Errorf("manifest names a blob that was not put: %s of %d bytes", d.Digest, d.Size)
+		}
+	}
+	if !isIndex {
+		return parts, nil
+	}
+	all = parts
+	for _, d := range parts {
+		listed, err := s.document(d)
+		if err != nil {
+			return nil, err
+		}
+		below, err := s.blobs(listed)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, below...)
+	}
+	return all, nil
+}
+
+// document returns a raw config or manifest, or nothing if it is too large to be
+// one.
+func (s *Sink) document(d oci.Descriptor) ([]byte, error) {
 	if d.Size > oci.MaxDocumentSize {
 		return nil, nil
 	}
 	return os.ReadFile(s.stage.Blob(d.Digest))
 }
 
-func (s *Sink) write(ctx context.Context, path string, m *oci.Manifest, index, raw []byte) (err error) {
+func (s *Sink) write(ctx context.Context, path string, blobs []oci.Descriptor, index, raw []byte) (err error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
@@ -103,16 +137,16 @@ func (s *Sink) write(ctx context.Context, path string, m *oci.Manifest, index, r
 			return err
 		}
 	}
-	if err := s.addBlobs(ctx, w, m); err != nil {
+	if err := s.addBlobs(ctx, w, blobs); err != nil {
 		return err
 	}
 	return errors.Join(w.Close(), f.Sync())
 }
 
-// addBlobs adds config and layers in the manifest's order, each once.
-func (s *Sink) addBlobs(ctx context.Context, w *tar.Writer, m *oci.Manifest) error {
+// addBlobs adds blobs in their order, each once.
+func (s *Sink) addBlobs(ctx context.Context, w *tar.Writer, blobs []oci.Descriptor) error {
 	added := make(map[oci.Digest]bool)
-	for _, d := range m.Blobs() {
+	for _, d := range blobs {
 		if err := ctx.Err(); err != nil {
 			return err
 		}

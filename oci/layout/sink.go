@@ -75,14 +75,38 @@ func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.
 	return s.stage.Put(ctx, mediaType, r)
 }
 
+// HasBlob reports whether a blob is staged or in the layout already. One in the
+// layout is read and verified.
+func (s *Sink) HasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
+	if size, ok := s.stage.Size(d.Digest); ok {
+		return size == d.Size, nil
+	}
+	f, err := openRegular(s.root, blobPath(s.blobs, d.Digest))
+	if errors.Is(err, fs.ErrNotExist) {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	defer f.Close()
+	_, err = io.Copy(io.Discard, oci.VerifyReader(f, d))
+	if wrong := (*oci.DigestError)(nil); errors.As(err, &wrong) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // PutManifest moves all blobs to their places and makes the manifest known. A blob
 // that it names and that is neither staged nor in the directory is an error.
 func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (oci.Digest, error) {
-	manifest, err := oci.ParseManifest(raw)
+	parts, isIndex, err := oci.Parts(raw)
 	if err != nil {
 		return "", err
 	}
-	for _, d := range manifest.Blobs() {
+	if isIndex && s.blobs == flatDir {
+		return "", errors.New("a directory of this kind holds no index, only an image")
+	}
+	for _, d := range parts {
 		if err := s.checkBlob(d); err != nil {
 			return "", err
 		}
@@ -95,9 +119,11 @@ func (s *Sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (o
 	if err := s.publishBlobs(); err != nil {
 		return "", err
 	}
-	config, err := readFile(s.root, blobPath(s.blobs, manifest.Config.Digest))
-	if err != nil {
-		return "", err
+	var config []byte
+	if !isIndex {
+		if config, err = readFile(s.root, blobPath(s.blobs, parts[0].Digest)); err != nil {
+			return "", err
+		}
 	}
 	desc := oci.DescribeManifest(raw, mediaType, config)
 	if err := s.publishManifest(raw, desc); err != nil {

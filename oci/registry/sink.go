@@ -2,6 +2,7 @@ package registry
 
 import (
 	"context"
+	"io"
 
 	"github.com/treenail/treenail/oci"
 	"github.com/treenail/treenail/oci/internal/containers"
@@ -32,6 +33,19 @@ func OpenSink(ctx context.Context, name string, o Options) (*Sink, error) {
 		return nil, err
 	}
 	return &Sink{sink, pinned}, nil
+}
+
+// HasBlob asks the registry whether the repository has a blob.
+func (s *Sink) HasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
+	return s.Reuse(ctx, d)
+}
+
+// PutBlob uploads a blob, or a manifest that an index will list.
+func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.Descriptor, error) {
+	if d := (oci.Descriptor{MediaType: mediaType}); d.IsManifest() {
+		return s.PutListed(ctx, mediaType, r)
+	}
+	return s.Sink.PutBlob(ctx, mediaType, r)
 }
 
 // PutManifest uploads the manifest, which sets the tag.

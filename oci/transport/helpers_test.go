@@ -167,7 +167,7 @@ func putImage(ctx context.Context, sink oci.Sink, layers [][]byte, edit ...func(
 // putLayer compresses into the sink, without a length known beforehand.
 func putLayer(ctx context.Context, sink oci.Sink, layer []byte) (oci.Descriptor, oci.DiffID, error) {
 	r, w := io.Pipe()
-	tar := oci.NewLayerWriter(w, 6)
+	tar := oci.NewLayerWriter(w, oci.Compression{})
 	go func() {
 		_, err := tar.Write(layer)
 		w.CloseWithError(errors.Join(err, tar.Close()))

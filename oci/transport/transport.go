@@ -158,6 +158,14 @@ func (s sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.D
 	return d, err
 }
 
+func (s sink) HasBlob(ctx context.Context, d oci.Descriptor) (bool, error) {
+	has, err := oci.HasBlob(ctx, s.Sink, d)
+	if err != nil {
+		err = fmt.Errorf("%s: %w", s.ref, err)
+	}
+	return has, err
+}
+
 func (s sink) PutManifest(ctx context.Context, raw []byte, mediaType string) (oci.Digest, error) {
 	digest, err := s.Sink.PutManifest(ctx, raw, mediaType)
 	if err != nil {

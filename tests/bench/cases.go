@@ -80,7 +80,7 @@ func (b *bench) checkout(name string, goal float64, mode string, options ...stri
 
 func (b *bench) encapsulate() job {
 	return job{argv: func(out string) []string {
-		return []string{b.treenail, "container", "encapsulate", "--repo=" + b.path("source-bare-user"), "os", "oci:" + out + ":latest"}
+		return []string{b.treenail, "container", "encapsulate", "--no-layer-cache", "--repo=" + b.path("source-bare-user"), "os", "oci:" + out + ":latest"}
 	}}
 }
 

@@ -112,7 +112,7 @@ func (b *bench) prepare() (err error) {
 	if err := b.prepareHistory(); err != nil {
 		return err
 	}
-	return b.plain(b.treenail, "container", "encapsulate", "--repo="+b.path("source-bare-user"), "os", "oci:"+b.path("image")+":latest")
+	return b.plain(b.treenail, "container", "encapsulate", "--no-layer-cache", "--repo="+b.path("source-bare-user"), "os", "oci:"+b.path("image")+":latest")
 }
 
 var modes = []string{"archive", "bare-user", "bare"}

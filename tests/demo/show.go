@@ -110,7 +110,7 @@ func (s *show) run(w io.Writer, args ...string) (string, error) {
 	cmd.Dir = s.dir
 	// A login is nobody's business here, and where podman keeps them may be
 	// closed to this user.
-	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+s.dir)
+	cmd.Env = append(os.Environ(), "XDG_RUNTIME_DIR="+s.dir, "XDG_CACHE_HOME="+s.dir)
 	cmd.Stdout, cmd.Stderr = io.MultiWriter(w, &out), os.Stderr
 	start := time.Now()
 	if err := cmd.Run(); err != nil {

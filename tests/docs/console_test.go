@@ -77,7 +77,7 @@ func play(t *testing.T, bin string, session []step) {
 	for _, s := range session {
 		cmd := exec.Command("bash", "-c", "umask 022; "+s.command)
 		cmd.Dir = dir
-		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC", fmt.Sprintf("PATH=%s:%s", bin, os.Getenv("PATH")))
+		cmd.Env = append(os.Environ(), "LC_ALL=C.UTF-8", "TZ=UTC", "XDG_CACHE_HOME=/dev/null", fmt.Sprintf("PATH=%s:%s", bin, os.Getenv("PATH")))
 		out, err := cmd.CombinedOutput()
 		if _, exited := err.(*exec.ExitError); err != nil && !exited {
 			t.Fatal(err)

@@ -164,6 +164,7 @@ func TestAddingACommand(t *testing.T) {
 		RequireExplicitExec: true,
 		Setup: func(env *testscript.Env) error {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
+			env.Setenv("XDG_CACHE_HOME", "/dev/null")
 			return nil
 		},
 	})

@@ -87,6 +87,7 @@ func runTests(m *testing.M) (code int, err error) {
 		os.Unsetenv(name)
 	}
 	os.Setenv("LC_ALL", "C.UTF-8")
+	os.Setenv("XDG_CACHE_HOME", "/dev/null") // no layer that an earlier test made
 	// ostree 2022.7 only writes bare-split-xattrs when told so.
 	os.Setenv("OSTREE_EXP_WRITE_BARE_SPLIT_XATTRS", "1")
 	return m.Run(), nil

@@ -57,6 +57,7 @@ func TestScripts(t *testing.T) {
 			env.Setenv("PATH", bin+string(os.PathListSeparator)+os.Getenv("PATH"))
 			env.Setenv("LC_ALL", "C.UTF-8")
 			env.Setenv("TZ", "UTC")
+			env.Setenv("XDG_CACHE_HOME", "/dev/null") // every layer is made
 			return nil
 		},
 	})

@@ -52,6 +52,7 @@ func must(t *testing.T, args ...string) string {
 func sample(t *testing.T) string {
 	t.Helper()
 	t.Chdir(t.TempDir())
+	t.Setenv("XDG_CACHE_HOME", "/dev/null") // every layer is made
 	for path, content := range map[string]string{
 		"tree/usr/bin/hello": "echo hello\n", "tree/usr/lib/modules/6.1/vmlinuz": "kernel", "tree/usr/lib/modules/6.1/initramfs.img": "initramfs",
 	} {
@@ -225,6 +226,42 @@ func TestInspectText(t *testing.T) {
 	}
 }
 
+// TestPlan: an unchanged commit costs nothing, one with another file what that is in,
+// and a previous image that tells nothing is warned of.
+func TestPlan(t *testing.T) {
+	sample(t)
+	must(t, "container", "encapsulate", "--repo=repo", "os", "oci:image")
+	plan := func(args ...string) output {
+		return run(t, append([]string{"container", "plan", "--repo=repo"}, args...)...)
+	}
+	type update struct{ Layers, Content, Size int }
+	cost := func(o output) update {
+		var j struct{ Update update }
+		if err := json.Unmarshal([]byte(o.Stdout), &j); err != nil {
+			t.Fatalf("%v: %+v", err, o)
+		}
+		return j.Update
+	}
+	if got := cost(plan("--json", "--previous=oci:image", "os")); got != (update{}) {
+		t.Errorf("the same commit: %+v", got)
+	}
+	if got := cost(plan("--json", "os")); got.Layers != 2 || got.Size == 0 {
+		t.Errorf("without a previous image: %+v", got)
+	}
+	if err := os.WriteFile("tree/usr/bin/hello", []byte("echo more"), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	must(t, "--repo=repo", "commit", "--branch=other", "--tree=dir=tree")
+	if got := cost(plan("--json", "--previous=oci:image", "other")); got.Layers != 1 || got.Content == 0 {
+		t.Errorf("another file: %+v", got)
+	}
+	must(t, "container", "encapsulate", "--repo=repo", "--max-layers=1", "os", "oci:single")
+	o := plan("--previous=oci:single", "os")
+	if o.Code != 0 || !strings.Contains(o.Stderr, "warning: oci:single says nothing about the layers: its layers don't say what they hold") || !strings.Contains(o.Stdout, "\nUpdate: ") {
+		t.Errorf("%+v", o)
+	}
+}
+
 func TestErrors(t *testing.T) {
 	sample(t)
 	must(t, "container", "encapsulate", "--repo=repo", "os", "oci:image")
@@ -244,12 +281,24 @@ func TestErrors(t *testing.T) {
 		{"encapsulate --repo=repo --label=x os oci:x", "Missing '=' in label x", false},
 		{"encapsulate --repo=repo --copymeta=nope os oci:x", "nope", false},
 		{"encapsulate --repo=repo --format-version=3 os oci:x", "--format-version: 3 is neither 1 nor 2", false},
-		{"encapsulate --repo=repo --compression-level=10 os oci:x", "--compression-level: 10 is not between 1 and 9", false},
+		{"encapsulate --repo=repo --compression-level=10 os oci:x", "gzip level 10 is not between 1 and 9", false},
 		{"encapsulate --repo=repo --compression-fast --compression-level=9 os oci:x", "--compression-fast and --compression-level contradict each other", false},
 		{"encapsulate --repo=repo --max-layers=-1 os oci:x", "--max-layers: -1 is negative", false},
 		{"encapsulate --repo=repo --config=nope os oci:x", "open nope: No such file or directory", false},
 		{"encapsulate --repo=repo --config=bad.json os oci:x", "config", false},
 		{"encapsulate --repo=repo --contentmeta=bad.json os oci:x", "bad.json: content meta:", false},
+		{"encapsulate --repo=repo --compression=lzma os oci:x", `compression "lzma" is not one of gzip, zstd, zstd:chunked, none`, false},
+		{"encapsulate --repo=repo --compression=none --compression-fast os oci:x", "without compression there is no level of it", false},
+		{"encapsulate --repo=repo --annotation=x os oci:x", "Missing '=' in annotation x", false},
+		{"encapsulate --repo=repo --layer-cache=c --no-layer-cache os oci:x", "--no-layer-cache and --layer-cache contradict each other", false},
+		{"encapsulate --repo=repo --layer-cache=bad.json os oci:x", "layer cache: ", false},
+		{"encapsulate --repo=repo --previous=nope os oci:x", "--previous: neither an image", false},
+		{"encapsulate --repo=repo --previous=bad.json os oci:x", "bad.json: manifest:", false},
+		{"encapsulate --repo=repo --previous=oci:nope os oci:x", "oci:nope: ", false},
+		{"plan --repo=repo", "A REV must be specified", true},
+		{"plan --repo=repo nope", "Refspec 'nope' not found", false},
+		{"index oci:x", "An IMAGE and at least one SOURCE must be specified", true},
+		{"index oci:x oci:nope", "oci:nope: ", false},
 		{"import --repo=empty", "One IMAGE must be specified", true},
 		{"import --repo=empty oci:nope", "oci:nope: ", false},
 		{"import --repo=empty --write-ref=! oci:image", "Invalid refspec !", false},

@@ -16,6 +16,8 @@ func Command() *cli.Command {
 			"the keys of a remote.",
 		Commands: []*cli.Command{
 			encapsulateCommand(),
+			planCommand(),
+			indexCommand(),
 			importCommand(),
 			inspectCommand(),
 			pushCommand(),

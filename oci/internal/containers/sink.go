@@ -42,6 +42,33 @@ func (s *Sink) PutBlob(ctx context.Context, mediaType string, r io.Reader) (oci.
 	return oci.Descriptor{MediaType: mediaType, Digest: oci.Digest(info.Digest), Size: info.Size}, nil
 }
 
+// Reuse reports whether the medium has a blob already.
+func (s *Sink) Reuse(ctx context.Context, d oci.Descriptor) (bool, error) {
+	info := types.BlobInfo{Digest: digest.Digest(d.Digest), Size: d.Size, MediaType: d.MediaType}
+	has, found, err := s.image.TryReusingBlob(ctx, info, none.NoCache, false)
+	if err != nil {
+		return false, fmt.Errorf("blob %s: %w", d.Digest, err)
+	}
+	return has && found.Size == d.Size, nil
+}
+
+// PutListed writes a manifest that an index will list, under its digest.
+func (s *Sink) PutListed(ctx context.Context, mediaType string, r io.Reader) (oci.Descriptor, error) {
+	raw, err := io.ReadAll(io.LimitReader(r, oci.MaxDocumentSize+1))
+	if err != nil {
+		return oci.Descriptor{}, err
+	}
+	if len(raw) > oci.MaxDocumentSize {
+		return oci.Descriptor{}, fmt.Errorf("put manifest: larger than %d bytes", oci.MaxDocumentSize)
+	}
+	d := oci.Descriptor{MediaType: mediaType, Digest: oci.Sum(raw), Size: int64(len(raw))}
+	name := digest.Digest(d.Digest)
+	if err := s.image.PutManifest(ctx, raw, &name); err != nil {
+		return oci.Descriptor{}, fmt.Errorf("put manifest: %w", err)
+	}
+	return d, nil
+}
+
 // A sourceReader remembers the error that ended its reads. Its context ends them, too.
 type sourceReader struct {
 	ctx context.Context
