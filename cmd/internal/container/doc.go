@@ -15,6 +15,7 @@ func Command() *cli.Command {
 			encapsulateCommand(),
 			importCommand(),
 			inspectCommand(),
+			compareCommand(),
 			pushCommand(),
 			imageCommand(),
 		},
