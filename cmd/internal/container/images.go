@@ -20,8 +20,13 @@ func imageCommand() *cli.Command {
 			listCommand(),
 			historyCommand(),
 			metadataCommand(),
+			copyCommand(),
+			clearCachedUpdateCommand(),
+			catDetachedCommand(),
+			replaceDetachedCommand(),
 			removeCommand(),
 			pruneLayersCommand(),
+			pruneImagesCommand(),
 		},
 	}
 }
