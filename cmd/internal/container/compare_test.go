@@ -25,7 +25,7 @@ func write(t *testing.T, pairs ...string) {
 	}
 }
 
-// distribution moves into a directory with two releases of a system, as trees a and b,
+// distribution moves into a directory with two releases of a system, as trees tree/a and tree/b,
 // commits a and b in the repository "repo" and images oci:a and oci:b. Packages are
 // given as name=version.
 func distribution(t *testing.T, a, b string) {
@@ -37,10 +37,10 @@ func distribution(t *testing.T, a, b string) {
 		for _, p := range strings.Fields(list) {
 			name, version, _ := strings.Cut(p, "=")
 			status += fmt.Sprintf("Package: %s\nStatus: install ok installed\nVersion: %s\nArchitecture: all\n\n", name, version)
-			write(t, release+"/usr/bin/"+name, p, release+"/usr/lib/sysimage/dpkg/info/"+name+".list", "/usr/bin/"+name+"\n")
+			write(t, "tree/"+release+"/usr/bin/"+name, p, "tree/"+release+"/usr/lib/sysimage/dpkg/info/"+name+".list", "/usr/bin/"+name+"\n")
 		}
-		write(t, release+"/usr/lib/sysimage/dpkg/status", status)
-		must(t, "commit", "--repo=repo", "-b", release, "--canonical-permissions", "--timestamp=@1", release)
+		write(t, "tree/"+release+"/usr/lib/sysimage/dpkg/status", status)
+		must(t, "commit", "--repo=repo", "-b", release, "--canonical-permissions", "--timestamp=@1", "tree/"+release)
 		must(t, "container", "encapsulate", "--repo=repo", "--quiet", release, "oci:"+release)
 	}
 }

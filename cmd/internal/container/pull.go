@@ -98,6 +98,12 @@ func (o *pullOptions) report(env *cli.Env, ref oci.Reference, r *importer.PullRe
 		return
 	}
 	env.Printf("layers already present: %d; layers needed: %d (%s)\n", r.Present, r.Fetched, cli.Size(uint64(r.Bytes)))
+	o.warn(env, r)
+	env.Printf("Wrote: %s => %s\n", ref, r.Commit)
+}
+
+// warn tells what of the image is not in the repository.
+func (o *pullOptions) warn(env *cli.Env, r *importer.PullResult) {
 	if len(r.Filtered) > 0 {
 		var counts []string
 		for _, name := range slices.Sorted(maps.Keys(r.Filtered)) {
@@ -108,7 +114,6 @@ func (o *pullOptions) report(env *cli.Env, ref oci.Reference, r *importer.PullRe
 	for _, path := range r.Special {
 		env.Warnf("Left out special file: /%s", path)
 	}
-	env.Printf("Wrote: %s => %s\n", ref, r.Commit)
 }
 
 // checkUpdate says what a pull would bring.
