@@ -79,8 +79,8 @@ d00755 0 0      0 /usr/lib`
 	write(t, "tree/a/usr/etc/conf", "conf")
 	for args, want := range map[string]string{
 		"--rootfs=tree/a oci:x":                 "root file system tree/a: both /etc and /usr/etc exist",
-		"--rootfs=nope oci:x":              "nope: No such file or directory",
-		"oci:x":                            "--rootfs and one IMAGE",
+		"--rootfs=nope oci:x":                   "nope: No such file or directory",
+		"oci:x":                                 "--rootfs and one IMAGE",
 		"--rootfs=tree/a --branch=b oci:x":      "--branch needs --repo",
 		"--rootfs=tree/a --created=today oci:x": "--created: ",
 	} {
