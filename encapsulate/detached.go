@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/format/ostreetar"
@@ -43,15 +44,15 @@ func replaceDetached(ctx context.Context, src oci.Source, img *oci.Image, sink o
 	for _, l := range layers[1:] {
 		g.Go(func() error { return copyBlob(copying, src, sink, l) })
 	}
-	var diffID oci.DiffID
+	diffIDs := slices.Clone(img.Config.RootFS.DiffIDs)
 	g.Go(func() (err error) {
-		layers[0], diffID, err = putReplaced(copying, src, img, sink, metadata)
+		layers[0], diffIDs[0], err = putReplaced(copying, src, img, sink, metadata)
 		return err
 	})
 	if err := g.Wait(); err != nil {
 		return "", err
 	}
-	return putEdited(ctx, sink, img, diffID)
+	return putEdited(ctx, sink, img, diffIDs)
 }
 
 // copyBlob copies a blob as it is.
@@ -76,15 +77,29 @@ func putReplaced(ctx context.Context, src oci.Source, img *oci.Image, sink oci.S
 		return d, "", err
 	}
 	defer in.Close()
-	mediaType := oci.MediaTypeLayerGzip
-	if img.Manifest.MediaType == oci.MediaTypeDockerManifest {
-		mediaType = oci.MediaTypeDockerLayerGzip
+	d, diffID, err = putTar(ctx, sink, gzipOf(img), 0, func(w io.Writer) error { return ostreetar.ReplaceDetached(w, in, metadata) })
+	if err != nil {
+		return d, "", fmt.Errorf("layer 0 (%s): %w", old.Digest, err)
 	}
+	d.Annotations = old.Annotations
+	return d, diffID, nil
+}
+
+// gzipOf is the type of a layer in an image when it is compressed with gzip.
+func gzipOf(img *oci.Image) string {
+	if img.Manifest.MediaType == oci.MediaTypeDockerManifest {
+		return oci.MediaTypeDockerLayerGzip
+	}
+	return oci.MediaTypeLayerGzip
+}
+
+// putTar streams the tar that write makes into sink, compressed.
+func putTar(ctx context.Context, sink oci.Sink, mediaType string, level int, write func(io.Writer) error) (oci.Descriptor, oci.DiffID, error) {
 	blob, w := io.Pipe()
-	zip := oci.NewLayerWriter(w, 0)
+	zip := oci.NewLayerWriter(w, level)
 	written := make(chan error, 1)
 	go func() {
-		err := ostreetar.ReplaceDetached(zip, in, metadata)
+		err := write(zip)
 		if err != nil {
 			w.CloseWithError(err) // before the stream could look complete
 		}
@@ -92,23 +107,22 @@ func putReplaced(ctx context.Context, src oci.Source, img *oci.Image, sink oci.S
 		w.CloseWithError(err)
 		written <- err
 	}()
-	d, err = sink.PutBlob(ctx, mediaType, blob)
+	d, err := sink.PutBlob(ctx, mediaType, blob)
 	blob.CloseWithError(cmp.Or(err, errStopped))
 	if err := cmp.Or(<-written, err); err != nil {
-		return d, "", fmt.Errorf("layer 0 (%s): %w", old.Digest, err)
+		return d, "", err
 	}
-	d.Annotations = old.Annotations
 	return d, zip.DiffID(), nil
 }
 
-// putEdited writes config and manifest of an image whose first layer has the given
-// diffID now.
-func putEdited(ctx context.Context, sink oci.Sink, img *oci.Image, diffID oci.DiffID) (oci.Digest, error) {
-	old := img.Config.RootFS.DiffIDs[0]
-	img.Config.RootFS.DiffIDs[0] = diffID
+// putEdited writes config and manifest of an image whose layers have the given diffIDs
+// now. The manifest has their descriptors already.
+func putEdited(ctx context.Context, sink oci.Sink, img *oci.Image, diffIDs []oci.DiffID) (oci.Digest, error) {
+	old := img.Config.RootFS.DiffIDs
+	img.Config.RootFS.DiffIDs = diffIDs
 	for _, labels := range []map[string]string{img.Config.Config.Labels, img.Manifest.Annotations} {
-		if labels[ostreetar.LabelFinalDiffID] == string(old) {
-			labels[ostreetar.LabelFinalDiffID] = string(diffID)
+		if i := slices.Index(old, oci.DiffID(labels[ostreetar.LabelFinalDiffID])); i >= 0 {
+			labels[ostreetar.LabelFinalDiffID] = string(diffIDs[i])
 		}
 	}
 	raw, err := oci.CanonicalJSON(img.Config)

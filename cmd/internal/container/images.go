@@ -21,6 +21,7 @@ func imageCommand() *cli.Command {
 			historyCommand(),
 			metadataCommand(),
 			copyCommand(),
+			reexportCommand(),
 			clearCachedUpdateCommand(),
 			catDetachedCommand(),
 			replaceDetachedCommand(),

@@ -172,3 +172,38 @@ func TestDetachedMetadata(t *testing.T) {
 		}
 	}
 }
+
+func TestReexport(t *testing.T) {
+	distribution(t, "one=1 two=2", "")
+	must(t, "container", "image", "pull", "--quiet", "repo", "oci:a")
+	digest := must(t, "container", "encapsulate", "--quiet", "--repo=repo", "a", "oci:first")
+	reexport := func(args ...string) string {
+		return must(t, append([]string{"container", "image", "reexport", "--repo=repo", "--quiet", "oci:a"}, args...)...)
+	}
+	if got := reexport("oci:exact"); got != "Exported: "+digest {
+		t.Error(got)
+	}
+	// As if another program had pulled it: of a commit and its chunks the same comes out.
+	must(t, "refs", "--repo=repo", "--delete", "treenail")
+	if got := reexport("oci:anew"); got != "Exported: "+digest {
+		t.Error(got)
+	}
+	if got := reexport("--compression-fast", "oci:fast"); got == "Exported: "+digest {
+		t.Error("compressed as before")
+	}
+	fast := inspect(t, "oci:fast")
+	for i, l := range inspect(t, "oci:first").Layers {
+		if diff := cmp.Diff(l.DiffID, fast.Layers[i].DiffID); diff != "" {
+			t.Error(diff)
+		}
+		if diff := cmp.Diff(l.Components, fast.Layers[i].Components); diff != "" {
+			t.Error(diff)
+		}
+	}
+	if o := run(t, "container", "image", "reexport", "--repo=repo", "oci:nope", "oci:x"); o.Code != 1 || !strings.Contains(o.Stderr, "Missing images: oci:nope") {
+		t.Errorf("%+v", o)
+	}
+	if o := run(t, "container", "image", "reexport", "--repo=repo", "oci:a", "oci:x"); !strings.Contains(o.Stderr, "warning: ") {
+		t.Errorf("%+v", o)
+	}
+}
