@@ -15,8 +15,11 @@ type Comparison struct {
 	Removed []oci.Descriptor // those that only the old image has
 	Added   []oci.Descriptor // those that only the new image has
 
+	// Named says that both images name the components of their layers. Only encapsulated
+	// ones do, and programs that copy them by way of a storage forget it.
+	Named bool
 	// Components whose names only one of the images has, sorted, and those in layers
-	// that were added whose names both have. Encapsulated images alone name them.
+	// that were added whose names both have.
 	ComponentsRemoved, ComponentsAdded, ComponentsTouched []string
 }
 
@@ -24,6 +27,9 @@ type Comparison struct {
 func Compare(old, new *oci.Manifest) *Comparison {
 	c := &Comparison{New: new.Layers, Removed: missingFrom(new.Layers, old.Layers), Added: missingFrom(old.Layers, new.Layers)}
 	before, after := componentNames(old.Layers), componentNames(new.Layers)
+	if c.Named = len(before) > 0 && len(after) > 0; !c.Named {
+		return c
+	}
 	c.ComponentsRemoved = namesNotIn(after, before)
 	c.ComponentsAdded = namesNotIn(before, after)
 	c.ComponentsTouched = namesNotIn(c.ComponentsAdded, componentNames(c.Added))

@@ -17,6 +17,7 @@ import (
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 
 	"github.com/treenail/treenail/format/gvariant"
@@ -68,11 +69,7 @@ func commit(ctx context.Context, tx *ostreerepo.Tx, path string, o Options) (non
 	if err != nil {
 		return none, err
 	}
-	skip, err := skipList(root)
-	if err != nil {
-		return none, err
-	}
-	options := tree.Options{UID: o.UID, GID: o.GID, SkipList: skip, Consume: o.Lend, Progress: o.Progress}
+	options := tree.Options{UID: o.UID, GID: o.GID, PassOver: inEmptied, Consume: o.Lend, Progress: o.Progress}
 	if policy.Name() != "" {
 		options.Label = policy.LabelDeployed
 	}
@@ -134,25 +131,11 @@ func loadPolicy(root *os.Root) (*selinux.Policy, error) {
 	return &selinux.Policy{}, nil
 }
 
-// skipList lists what is in the directories that are committed empty.
-func skipList(root *os.Root) (*tree.SkipList, error) {
-	var list strings.Builder
-	for _, dir := range emptied {
-		if info, err := root.Lstat(dir); errors.Is(err, fs.ErrNotExist) || err == nil && !info.IsDir() {
-			continue
-		}
-		entries, err := fs.ReadDir(root.FS(), dir)
-		if err != nil {
-			return nil, err
-		}
-		for _, e := range entries {
-			if strings.Contains(e.Name(), "\n") {
-				return nil, fmt.Errorf("/%s: the name %q has a newline", dir, e.Name())
-			}
-			fmt.Fprintf(&list, "/%s/%s\n", dir, e.Name())
-		}
-	}
-	return tree.ParseSkipList(strings.NewReader(list.String()))
+// inEmptied reports whether a path is of something in a directory that is committed
+// empty.
+func inEmptied(path string) bool {
+	top, _, below := strings.Cut(path[1:], "/")
+	return below && slices.Contains(emptied, top)
 }
 
 // putRootMeta stores the dirmeta of the root.

@@ -34,6 +34,10 @@ type Options struct {
 	StatOverride *StatOverride // changes to the modes of single paths
 	SkipList     *SkipList     // paths to leave out
 
+	// PassOver reports whether AddDir leaves the entry at a path, absolute in the tree,
+	// where it is: it may be anything then, a device too. Nil: nothing.
+	PassOver func(path string) bool
+
 	// Consume removes AddDir sources when the transaction is committed, with what was
 	// left out of them; before that nothing is touched. Files that are already what
 	// the repository would make of them become objects by hard link.

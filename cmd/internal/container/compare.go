@@ -159,6 +159,9 @@ func (c *comparison) layers(repo *ostreerepo.Repo, d *importer.Comparison) (err 
 		}
 	}
 	c.Layers = &layerChanges{Total: sum(d.New), Removed: sum(d.Removed), Added: sum(d.Added), Fetch: sum(fetch)}
+	if !d.Named {
+		return nil
+	}
 	c.Packages = &packageChange{
 		Removed: named(d.ComponentsRemoved), Added: named(d.ComponentsAdded),
 		Changed: []packages.Change{}, Touched: d.ComponentsTouched,
