@@ -3,8 +3,8 @@ package importer
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
+	"slices"
 
 	"github.com/treenail/treenail/format/gvariant"
 	"github.com/treenail/treenail/oci"
@@ -90,28 +90,12 @@ func (s *Stored) cache(ctx context.Context, r *ostreerepo.Repo, update ...gvaria
 	})
 }
 
-// Unused sorts out the images that are pulled but not in used. References that cannot
-// be read are in the error, which comes together with those that can.
-func Unused(r *ostreerepo.Repo, used []oci.Reference) (unused []oci.Reference, err error) {
-	refs, err := r.RefsBelow("", "ostree/container/image")
-	if err != nil {
-		return nil, err
-	}
+// Unused lists the images that are pulled but not in used; broken as in References.
+func Unused(r *ostreerepo.Repo, used []oci.Reference) (unused []oci.Reference, broken []error, err error) {
+	images, broken, err := References(r)
 	keep := map[string]bool{}
 	for _, u := range used {
 		keep[ImageRef(u)] = true
 	}
-	var broken []error
-	for _, ref := range refs {
-		if keep[ref.Name] {
-			continue
-		}
-		image, err := imageOf(ref.Name)
-		if err != nil {
-			broken = append(broken, err)
-			continue
-		}
-		unused = append(unused, image)
-	}
-	return unused, errors.Join(broken...)
+	return slices.DeleteFunc(images, func(image oci.Reference) bool { return keep[ImageRef(image)] }), broken, err
 }

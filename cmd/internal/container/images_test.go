@@ -108,6 +108,19 @@ func TestPruneImages(t *testing.T) {
 	if got := prune(); got != "No unreferenced images." {
 		t.Error(got)
 	}
+	// What is broken stops nothing: a ref that stands for no image, and one without a commit.
+	write(t, "sys/ostree/repo/refs/heads/ostree/container/image/what_ZZ_", strings.Repeat("0", 64)+"\n",
+		"sys/ostree/repo/refs/heads/ostree/container/baseimage/x/0", strings.Repeat("0", 64)+"\n")
+	for _, args := range [][]string{{"prune-images", "--sysroot=sys", "--and-layers"}, {"list", "--repo=sys/ostree/repo"}, {"prune-layers", "--repo=sys/ostree/repo"}} {
+		if o := run(t, append([]string{"container", "image"}, args...)...); o.Code != 0 || !strings.Contains(o.Stderr, "warning: ref ostree/container/") {
+			t.Errorf("%s: %+v", args, o)
+		}
+	}
+	for _, name := range []string{"image/what_ZZ_", "baseimage/x/0"} {
+		if err := os.Remove("sys/ostree/repo/refs/heads/ostree/container/" + name); err != nil {
+			t.Fatal(err)
+		}
+	}
 	if got := prune("--full"); !strings.HasPrefix(got, "Removed images: 0\nRemoved layers: 0\nRemoved objects: ") {
 		t.Error(got)
 	}

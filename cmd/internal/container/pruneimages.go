@@ -48,10 +48,11 @@ func (o *pruneImagesOptions) run(ctx context.Context, env *cli.Env, args []strin
 	if err != nil {
 		return err
 	}
-	unused, err := importer.Unused(repo, used)
+	unused, broken, err := importer.Unused(repo, used)
 	if err != nil {
-		env.Warnf("warning: %s", err)
+		return err
 	}
+	warnOf(env, broken)
 	if len(unused) > 0 {
 		if err := importer.Remove(ctx, repo, unused); err != nil {
 			return err
