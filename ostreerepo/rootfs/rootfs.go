@@ -90,11 +90,13 @@ func commit(ctx context.Context, tx *ostreerepo.Tx, path string, o Options) (non
 	if err != nil {
 		return none, err
 	}
-	metadata, err := kernel(tx, contents, meta, root, o)
-	if err != nil {
-		return none, err
+	var metadata []gvariant.Entry
+	if o.Bootable {
+		if metadata, err = Kernel(tx.View(), contents, meta); err != nil {
+			return none, err
+		}
 	}
-	return tx.PutCommit(&object.Commit{Metadata: metadata, Timestamp: o.Timestamp, Tree: contents, Meta: meta})
+	return tx.PutCommit(&object.Commit{Metadata: gvariant.NewVardict(gvariant.DictOrder(metadata)...), Timestamp: o.Timestamp, Tree: contents, Meta: meta})
 }
 
 // moveEtc reports whether the tree has its configuration in /etc.
@@ -149,18 +151,42 @@ func putRootMeta(tx *ostreerepo.Tx, policy *selinux.Policy) (object.Checksum, er
 	return tx.PutMetadata(object.TypeDirMeta, meta.Encode())
 }
 
-// kernel is the metadata of a bootable commit, empty without a kernel.
-func kernel(tx *ostreerepo.Tx, contents, meta object.Checksum, root *os.Root, o Options) (gvariant.Value, error) {
-	kernels, err := fs.Glob(root.FS(), "usr/lib/modules/*/vmlinuz")
-	if err != nil || !o.Bootable || len(kernels) == 0 {
-		return gvariant.NewVardict(), err
+// Kernel is what the metadata of a commit says of the kernel in its tree: nothing if
+// there is none. More than one is an error.
+func Kernel(r *ostreerepo.Repo, contents, meta object.Checksum) ([]gvariant.Entry, error) {
+	if there, err := hasKernel(r, contents, meta); err != nil || !there {
+		return nil, err
 	}
-	version, err := tx.View().KernelVersion(contents, meta)
+	version, err := r.KernelVersion(contents, meta)
 	if err != nil {
-		return gvariant.Value{}, err
+		return nil, err
 	}
-	return gvariant.NewVardict(gvariant.DictOrder([]gvariant.Entry{
+	return []gvariant.Entry{
 		{Key: "ostree.bootable", Value: gvariant.NewBool(true)},
 		{Key: "ostree.linux", Value: gvariant.NewString(version)},
-	})...), nil
+	}, nil
+}
+
+func hasKernel(r *ostreerepo.Repo, contents, meta object.Checksum) (bool, error) {
+	modules, err := r.Lookup(contents, meta, "/usr/lib/modules")
+	if errors.Is(err, fs.ErrNotExist) || err == nil && !modules.Dir {
+		return false, nil
+	}
+	if err != nil {
+		return false, err
+	}
+	dir, err := r.DirTree(modules.Checksum)
+	if err != nil {
+		return false, err
+	}
+	for _, d := range dir.Dirs {
+		version, err := r.DirTree(d.Tree)
+		if err != nil {
+			return false, err
+		}
+		if _, ok := version.File("vmlinuz"); ok {
+			return true, nil
+		}
+	}
+	return false, nil
 }

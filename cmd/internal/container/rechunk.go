@@ -12,6 +12,7 @@ import (
 	importer "github.com/treenail/treenail/import"
 	"github.com/treenail/treenail/oci"
 	"github.com/treenail/treenail/ostreerepo"
+	"github.com/treenail/treenail/ostreerepo/rootfs"
 )
 
 func rechunkCommand() *cli.Command {
@@ -119,13 +120,11 @@ func plainMetadata(repo *ostreerepo.Repo, c *object.Commit, labels map[string]st
 	}
 	_, bootc := labels[ostreetar.LabelBootc]
 	if bootc || labels[ostreetar.LabelBootable] == "true" {
-		kernel, err := repo.KernelVersion(c.Tree, c.Meta)
+		kernel, err := rootfs.Kernel(repo, c.Tree, c.Meta)
 		if err != nil {
 			return gvariant.Value{}, err
 		}
-		entries = append(entries,
-			gvariant.Entry{Key: ostreetar.MetadataBootable, Value: gvariant.NewBool(true)},
-			gvariant.Entry{Key: ostreetar.MetadataLinux, Value: gvariant.NewString(kernel)})
+		entries = append(entries, kernel...)
 	}
 	return gvariant.NewVardict(gvariant.DictOrder(entries)...), nil
 }
