@@ -35,10 +35,10 @@ func ReplaceDetached(ctx context.Context, src oci.Source, p oci.Platform, sink o
 }
 
 func replaceDetached(ctx context.Context, src oci.Source, img *oci.Image, sink oci.Sink, metadata []byte) (oci.Digest, error) {
-	if img.Config.Config.Labels[ostreetar.LabelFinalDiffID] == "" {
+	layers := img.Manifest.Layers
+	if img.Config.Config.Labels[ostreetar.LabelFinalDiffID] == "" || len(layers) == 0 {
 		return "", fmt.Errorf("no label %s: no commit is in the image", ostreetar.LabelFinalDiffID)
 	}
-	layers := img.Manifest.Layers
 	g, copying := errgroup.WithContext(ctx)
 	g.SetLimit(3)
 	for _, l := range layers[1:] {

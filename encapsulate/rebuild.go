@@ -34,7 +34,8 @@ type StoredLayer struct {
 // Rebuild writes an image again from the commits of its layers. What was in a layer is
 // in the same one again, config, annotations and history are as they were, and the label
 // of the last layer of the commit is right. The layers are other tars than they were:
-// of derived ones the repository has no times and no hard links.
+// of derived ones the repository has no times and no hard links. The documents in
+// s.Image become those of the new image.
 func Rebuild(ctx context.Context, r *ostreerepo.Repo, s Stored, sink oci.Sink, level int, progress func(done, total int64)) (oci.Digest, error) {
 	if n := len(s.Image.Manifest.Layers); n != len(s.Layers) || n != len(s.Image.Config.RootFS.DiffIDs) {
 		return "", fmt.Errorf("image %s: %d layers, %d commits of them", s.Image.Digest, n, len(s.Layers))

@@ -23,6 +23,11 @@ func Copy(ctx context.Context, dst, src *ostreerepo.Repo, s *Stored, progress fu
 	for _, c := range refs {
 		o.Refs = append(o.Refs, c.String())
 	}
+	unlock, err := dst.Lock(ctx, false) // nobody prunes what has no ref yet
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	if _, err := localpull.Local(ctx, dst, src, o); err != nil {
 		return fmt.Errorf("image %s: %w", s.Reference.Image(), err)
 	}

@@ -57,3 +57,19 @@ func TestReplaceDetached(t *testing.T) {
 		t.Error("a tar without detached metadata is changed")
 	}
 }
+
+// FuzzReplaceDetached: what comes out has the new metadata, and replacing them once more
+// changes nothing.
+func FuzzReplaceDetached(f *testing.F) {
+	f.Add(entries(f, regular(place+"commit", "x"), regular(place+"commitmeta", "y"), link("a", "usr"), regular("b", "y")), []byte("z"))
+	f.Add(entries(f, regular("./"+place+"commit", "x")), []byte(nil))
+	f.Fuzz(func(t *testing.T, layer, metadata []byte) {
+		var once, twice bytes.Buffer
+		if ostreetar.ReplaceDetached(&once, bytes.NewReader(layer), metadata) != nil {
+			return
+		}
+		if err := ostreetar.ReplaceDetached(&twice, bytes.NewReader(once.Bytes()), metadata); err != nil || !bytes.Equal(once.Bytes(), twice.Bytes()) {
+			t.Errorf("%d bytes become %d: %v", once.Len(), twice.Len(), err)
+		}
+	})
+}
