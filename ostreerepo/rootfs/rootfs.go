@@ -7,8 +7,8 @@
 //   - /dev, /proc, /run, /sys, /sysroot and /tmp are empty directories, over which
 //     something is mounted;
 //   - the root directory belongs to 0:0 and has the mode 0755;
-//   - SELinux labels are those of the policy in the tree, if it has one: what is on disk
-//     is from the machine that the tree was made on.
+//   - SELinux labels are those of the policy in the tree, and there are none without one:
+//     what is on disk is from the machine that the tree was made on.
 package rootfs
 
 import (
@@ -69,11 +69,11 @@ func commit(ctx context.Context, tx *ostreerepo.Tx, path string, o Options) (non
 	if err != nil {
 		return none, err
 	}
-	options := tree.Options{UID: o.UID, GID: o.GID, PassOver: inEmptied, Consume: o.Lend, Progress: o.Progress}
-	if policy.Name() != "" {
-		options.Label = policy.LabelDeployed
+	label := func(path string, mode uint32) (string, bool) {
+		context, _ := policy.LabelDeployed(path, mode)
+		return context, true // an empty one, too, instead of what is on disk
 	}
-	t := tree.New(tx, options)
+	t := tree.New(tx, tree.Options{UID: o.UID, GID: o.GID, Label: label, PassOver: inEmptied, Consume: o.Lend, Progress: o.Progress})
 	if err := t.AddDir(ctx, path); err != nil {
 		return none, err
 	}

@@ -128,6 +128,29 @@ func TestLabels(t *testing.T) {
 	}
 }
 
+// TestForeignLabels: labels of the machine that the tree was made on do not count.
+func TestForeignLabels(t *testing.T) {
+	if os.Geteuid() != 0 {
+		t.Skip("labels are root's to set")
+	}
+	dir := plant(t, "usr/bin/a", "a")
+	for _, path := range []string{"usr", "usr/bin/a"} {
+		if err := unix.Setxattr(filepath.Join(dir, path), "security.selinux", []byte("host_t\x00"), 0); err != nil {
+			t.Fatal(err)
+		}
+	}
+	r := newRepo(t, ostreerepo.ModeArchive)
+	sum, err := commit(t, r, dir, rootfs.Options{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for path, label := range labels(t, r, sum) {
+		if label != "" {
+			t.Errorf("%s: %s", path, label)
+		}
+	}
+}
+
 func TestKernel(t *testing.T) {
 	r := newRepo(t, ostreerepo.ModeArchive)
 	for _, c := range []struct {

@@ -26,9 +26,10 @@ type Options struct {
 	ReadOnlyExecutables  bool    // no write bits for regular files that have an execute bit
 
 	// Label returns the SELinux context of the entry at a path, absolute in the tree,
-	// with a mode; ok is false when it has none, and keeps what it has. Contexts are
-	// set whatever NoXattrs and CanonicalPermissions say, but not by AddBase, and not
-	// in a repository that has no xattrs. Label is called from several goroutines.
+	// with a mode. Without ok the entry keeps what it has; an empty context takes that
+	// away. Contexts are set whatever NoXattrs and CanonicalPermissions say, but not by
+	// AddBase, and not in a repository that has no xattrs. Label is called from several
+	// goroutines.
 	Label func(path string, mode uint32) (context string, ok bool)
 
 	StatOverride *StatOverride // changes to the modes of single paths
