@@ -11,10 +11,12 @@ import (
 
 // Package is a package that is installed in a tree.
 type Package struct {
-	ID     string   // name, version and architecture
-	Name   string   // without a comma
-	Source string   // the source package it is built from; empty: Name
-	Paths  []string // absolute; what the tree doesn't have and directories are passed over
+	ID     string // name, version and architecture
+	Name   string // without a comma
+	Source string // the source package it is built from; empty: Name
+	// Version is the version alone, for comparing trees; it does not count for layers.
+	Version string
+	Paths   []string // absolute; what the tree doesn't have and directories are passed over
 }
 
 // components sorts the tree's content objects into components. An object belongs

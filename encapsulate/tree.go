@@ -62,6 +62,15 @@ func join(dir, name string) string {
 // maxPath is what Linux takes as a path, in bytes. It also bounds the depth.
 const maxPath = 4096
 
+// ReadTree reads the index of a commit's tree.
+func ReadTree(ctx context.Context, r *ostreerepo.Repo, sum object.Checksum) (*Tree, error) {
+	c, err := r.Commit(sum)
+	if err != nil {
+		return nil, err
+	}
+	return readTree(ctx, r, c)
+}
+
 // readTree walks the tree of a commit and looks at each content object once.
 func readTree(ctx context.Context, r *ostreerepo.Repo, commit *object.Commit) (*Tree, error) {
 	t := &Tree{

@@ -346,13 +346,7 @@ func (p *pull) overlay(t *tree.Tree, l *Layer) error {
 	if err != nil {
 		return err
 	}
-	var implied []string
-	if v, ok := commit.Metadata.Lookup(keyImplied); ok && v.Type() == "as" {
-		for i := range v.Len() {
-			implied = append(implied, v.At(i).Str())
-		}
-	}
-	return t.AddOverlay(c, implied)
+	return t.AddOverlay(c, implied(commit))
 }
 
 // removeInjected removes files that buildah leaves empty in images for what it

@@ -221,7 +221,7 @@ func TestPullResumes(t *testing.T) {
 	if digestErr := (*oci.DigestError)(nil); !errors.As(err, &digestErr) {
 		t.Fatalf("a truncated layer: %v", err)
 	}
-	if images, err := importer.References(r); len(images) != 0 || err != nil {
+	if images, _, err := importer.References(r); len(images) != 0 || err != nil {
 		t.Errorf("images %v, %v", images, err)
 	}
 	if partial, err := r.Partial(src.commit); !partial || err != nil {
@@ -280,7 +280,7 @@ func TestStore(t *testing.T) {
 		_, err := importer.Pull(context.Background(), img.source(t), r, ref, importer.PullOptions{})
 		ok(t, err)
 	}
-	images, err := importer.References(r)
+	images, _, err := importer.References(r)
 	ok(t, err)
 	if diff := cmp.Diff([]oci.Reference{somewhere, other}, images); diff != "" {
 		t.Error(diff)

@@ -38,24 +38,25 @@ func (e *NoImageError) Error() string {
 	return "Missing images: " + strings.Join(names, ", ")
 }
 
-// References lists the images that were pulled, in the order of their refs.
-func References(r *ostreerepo.Repo) ([]oci.Reference, error) {
+// References lists the images that were pulled, in the order of their refs. broken are
+// refs that stand for no image.
+func References(r *ostreerepo.Repo) (images []oci.Reference, broken []error, err error) {
 	refs, err := r.Refs()
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
-	var images []oci.Reference
 	for _, ref := range refs {
 		if !strings.HasPrefix(ref.Name, imagePrefix) {
 			continue
 		}
 		image, err := imageOf(ref.Name)
 		if err != nil {
-			return nil, err
+			broken = append(broken, err)
+			continue
 		}
 		images = append(images, image)
 	}
-	return images, nil
+	return images, broken, nil
 }
 
 // Find reads what is stored of an image. A *NoImageError says that nothing is.
@@ -77,7 +78,7 @@ func Find(r *ostreerepo.Repo, image oci.Reference) (*Stored, error) {
 
 // FindDigest reads what is stored of the image with a manifest's digest.
 func FindDigest(r *ostreerepo.Repo, d oci.Digest) (*Stored, error) {
-	images, err := References(r)
+	images, _, err := References(r)
 	if err != nil {
 		return nil, err
 	}

@@ -52,7 +52,7 @@ func apkInstalled(text string) (packages []encapsulate.Package) {
 		}
 		if properName(name) {
 			packages = append(packages, encapsulate.Package{
-				ID: name + "-" + version, Name: strings.Clone(name), Source: strings.Clone(origin), Paths: paths,
+				ID: name + "-" + version, Name: strings.Clone(name), Source: strings.Clone(origin), Version: strings.Clone(version), Paths: paths,
 			})
 		}
 	}

@@ -101,9 +101,10 @@ type stanza struct {
 // pkg copies the strings: they are pieces of the whole status file.
 func (s stanza) pkg() encapsulate.Package {
 	return encapsulate.Package{
-		ID:     s.name + "_" + s.version + "_" + s.arch,
-		Name:   strings.Clone(s.name),
-		Source: strings.Clone(s.source),
+		ID:      s.name + "_" + s.version + "_" + s.arch,
+		Name:    strings.Clone(s.name),
+		Source:  strings.Clone(s.source),
+		Version: strings.Clone(s.version),
 	}
 }
 

@@ -53,10 +53,12 @@ func pacmanPackage(desc, files string) (p encapsulate.Package, ok bool) {
 	if !properName(name) {
 		return p, false
 	}
+	version := strings.Clone(firstOf(pacmanSection(desc, "VERSION")))
 	p = encapsulate.Package{
-		ID:     name + "-" + firstOf(pacmanSection(desc, "VERSION")),
-		Name:   strings.Clone(name),
-		Source: strings.Clone(firstOf(pacmanSection(desc, "BASE"))),
+		ID:      name + "-" + version,
+		Name:    strings.Clone(name),
+		Source:  strings.Clone(firstOf(pacmanSection(desc, "BASE"))),
+		Version: version,
 	}
 	for _, path := range pacmanSection(files, "FILES") {
 		if !strings.HasSuffix(path, "/") { // not a directory

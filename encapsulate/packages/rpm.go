@@ -147,18 +147,20 @@ func listRPM(path string) ([]encapsulate.Package, error) {
 		if err != nil {
 			return nil, err
 		}
-		packages = append(packages, encapsulate.Package{ID: nevra(p), Name: p.Name, Source: sourceName(p.SourceRpm), Paths: paths})
+		packages = append(packages, encapsulate.Package{
+			ID: p.Name + "-" + evr(p) + "." + p.Arch, Name: p.Name, Source: sourceName(p.SourceRpm), Version: evr(p), Paths: paths,
+		})
 	}
 	return packages, nil
 }
 
-// nevra is name, epoch if any, version, release and architecture.
-func nevra(p *rpmdb.PackageInfo) string {
+// evr is epoch if any, version and release.
+func evr(p *rpmdb.PackageInfo) string {
 	epoch := ""
 	if p.EpochNum() != 0 {
 		epoch = fmt.Sprintf("%d:", p.EpochNum())
 	}
-	return p.Name + "-" + epoch + p.Version + "-" + p.Release + "." + p.Arch
+	return epoch + p.Version + "-" + p.Release
 }
 
 // sourceName is NAME of "NAME-VERSION-RELEASE.src.rpm", empty for a source

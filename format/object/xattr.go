@@ -55,6 +55,11 @@ func (x Xattrs) WithLabel(context string) Xattrs {
 	return append(slices.Clip(x), Xattr{LabelXattr, append([]byte(context), 0)}).Canonical()
 }
 
+// WithoutLabel returns x without an SELinux context.
+func (x Xattrs) WithoutLabel() Xattrs {
+	return slices.DeleteFunc(slices.Clone(x), func(a Xattr) bool { return a.Name == LabelXattr })
+}
+
 // Encode returns the GVariant a(ayay) in which names end in NUL.
 func (x Xattrs) Encode() []byte { return x.variant().Bytes() }
 

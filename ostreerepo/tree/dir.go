@@ -160,6 +160,9 @@ func (w *dirWalk) entry(s *source, dst *dir, name string) error {
 	if err := checkPath(path); err != nil {
 		return err
 	}
+	if w.t.o.PassOver != nil && w.t.o.PassOver(path) {
+		return nil
+	}
 	var st unix.Stat_t
 	if err := unix.Fstatat(s.fd, name, &st, unix.AT_SYMLINK_NOFOLLOW); err != nil {
 		return w.error("stat", path, err)

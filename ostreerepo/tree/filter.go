@@ -88,7 +88,10 @@ func (f *filter) relabel(path string, h *object.FileHeader) {
 	if f.label == nil {
 		return
 	}
-	if context, ok := f.label(path, h.Mode); ok {
+	switch context, ok := f.label(path, h.Mode); {
+	case ok && context == "":
+		h.Xattrs = h.Xattrs.WithoutLabel()
+	case ok:
 		h.Xattrs = h.Xattrs.WithLabel(context)
 	}
 }

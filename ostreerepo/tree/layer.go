@@ -2,6 +2,7 @@ package tree
 
 import (
 	"context"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -299,6 +300,39 @@ func (t *Tree) Remove(path string) (n int, err error) {
 	}
 	d.remove(name)
 	return n, nil
+}
+
+// Rename moves the file or directory at a path to another one, whose parent has to be
+// a directory and where nothing may be.
+func (t *Tree) Rename(from, to string) error {
+	oldParent, oldName := split(from)
+	newParent, newName := split(to)
+	src, err := t.dirAt(oldParent)
+	if err != nil {
+		return err
+	}
+	dst, err := t.dirAt(newParent)
+	if err != nil {
+		return err
+	}
+	switch {
+	case src == nil || src.files[oldName] == nil && src.dirs[oldName] == nil:
+		return fmt.Errorf("rename %s: not there", quote(from))
+	case dst == nil:
+		return fmt.Errorf("rename to %s: there is no directory for it", quote(to))
+	case dst.files[newName] != nil || dst.dirs[newName] != nil:
+		return fmt.Errorf("rename to %s: something is there", quote(to))
+	}
+	f, d := src.files[oldName], src.dirs[oldName]
+	src.remove(oldName)
+	dst.touch()
+	if f != nil {
+		dst.files[newName] = f
+		return nil
+	}
+	d.parent = dst
+	dst.dirs[newName] = d
+	return nil
 }
 
 func split(path string) (parent, name string) {

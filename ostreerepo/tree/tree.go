@@ -26,13 +26,18 @@ type Options struct {
 	ReadOnlyExecutables  bool    // no write bits for regular files that have an execute bit
 
 	// Label returns the SELinux context of the entry at a path, absolute in the tree,
-	// with a mode; ok is false when it has none, and keeps what it has. Contexts are
-	// set whatever NoXattrs and CanonicalPermissions say, but not by AddBase, and not
-	// in a repository that has no xattrs. Label is called from several goroutines.
+	// with a mode. Without ok the entry keeps what it has; an empty context takes that
+	// away. Contexts are set whatever NoXattrs and CanonicalPermissions say, but not by
+	// AddBase, and not in a repository that has no xattrs. Label is called from several
+	// goroutines.
 	Label func(path string, mode uint32) (context string, ok bool)
 
 	StatOverride *StatOverride // changes to the modes of single paths
 	SkipList     *SkipList     // paths to leave out
+
+	// PassOver reports whether AddDir leaves the entry at a path, absolute in the tree,
+	// where it is: it may be anything then, a device too. Nil: nothing.
+	PassOver func(path string) bool
 
 	// Consume removes AddDir sources when the transaction is committed, with what was
 	// left out of them; before that nothing is touched. Files that are already what

@@ -101,6 +101,11 @@ func (o *encapsulateOptions) run(ctx context.Context, env *cli.Env, args []strin
 	if err != nil {
 		return err
 	}
+	return o.report(env, result)
+}
+
+// report prints what was written.
+func (o *encapsulateOptions) report(env *cli.Env, result *encapsulate.Result) error {
 	for _, path := range result.Whiteouts {
 		if !o.quiet {
 			env.Warnf("warning: %s: container runtimes take this name for a deletion", path)

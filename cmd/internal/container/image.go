@@ -36,6 +36,15 @@ func (a *access) openSource(ctx context.Context, ref oci.Reference) (oci.Source,
 	return transport.OpenSource(ctx, ref, a.transport())
 }
 
+// openNamed opens the image that a reference names for reading.
+func (a *access) openNamed(ctx context.Context, image string) (oci.Source, error) {
+	ref, err := oci.ParseReference(image)
+	if err != nil {
+		return nil, err
+	}
+	return a.openSource(ctx, ref)
+}
+
 // openSink opens an image for writing.
 func (a *access) openSink(ctx context.Context, image string) (oci.Sink, error) {
 	ref, err := oci.ParseReference(image)

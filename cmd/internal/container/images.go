@@ -2,7 +2,6 @@ package container
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	importer "github.com/treenail/treenail/import"
@@ -20,8 +19,14 @@ func imageCommand() *cli.Command {
 			listCommand(),
 			historyCommand(),
 			metadataCommand(),
+			copyCommand(),
+			reexportCommand(),
+			clearCachedUpdateCommand(),
+			catDetachedCommand(),
+			replaceDetachedCommand(),
 			removeCommand(),
 			pruneLayersCommand(),
+			pruneImagesCommand(),
 		},
 	}
 }
@@ -56,10 +61,11 @@ type listed struct {
 }
 
 func list(env *cli.Env, repo *ostreerepo.Repo, json bool) error {
-	images, err := importer.References(repo)
+	images, broken, err := importer.References(repo)
 	if err != nil {
 		return err
 	}
+	warnOf(env, broken)
 	all := make([]listed, len(images))
 	for i, image := range images {
 		if !json {
@@ -206,8 +212,13 @@ func pruneLayersCommand() *cli.Command {
 // are not known.
 func pruneLayers(ctx context.Context, env *cli.Env, repo *ostreerepo.Repo) (int, error) {
 	n, broken, err := importer.PruneLayers(ctx, repo)
-	for _, b := range broken {
-		env.Warnf("warning: %s", fmt.Sprint(b))
-	}
+	warnOf(env, broken)
 	return n, err
+}
+
+// warnOf tells of images that are broken, which stop nothing.
+func warnOf(env *cli.Env, broken []error) {
+	for _, err := range broken {
+		env.Warnf("warning: %s", err)
+	}
 }

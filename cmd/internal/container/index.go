@@ -42,11 +42,7 @@ func (o *indexOptions) run(ctx context.Context, env *cli.Env, args []string) (er
 		}
 	}()
 	for _, name := range args[1:] {
-		ref, err := oci.ParseReference(name)
-		if err != nil {
-			return err
-		}
-		src, err := o.openSource(ctx, ref)
+		src, err := o.openNamed(ctx, name)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,7 @@ import (
 
 	"github.com/treenail/treenail/cmd/internal/cli"
 	importer "github.com/treenail/treenail/import"
+	"github.com/treenail/treenail/internal/durable"
 	"github.com/treenail/treenail/oci"
 	"github.com/treenail/treenail/ostreerepo"
 )
@@ -29,6 +30,8 @@ type pullOptions struct {
 	access
 	importer.PullOptions
 	quiet, json bool
+	check       string
+	digestFile  string
 }
 
 func (o *pullOptions) flags(f *cli.Flags) {
@@ -36,6 +39,8 @@ func (o *pullOptions) flags(f *cli.Flags) {
 	platformFlags(f, &o.Platform)
 	f.Bool(&o.DropSpecial, "skip-special-files", "", "Leave out devices, fifos and sockets, which a repository cannot hold")
 	f.Bool(&o.KeepBlobs, "keep-blobs", "", "Keep the layers also compressed as they are, for an exact push whoever made them")
+	f.String(&o.check, "check", "", "FILE", "Fetch no layer, but write the manifest to FILE if there is an update")
+	f.String(&o.digestFile, "ostree-digestfile", "", "FILE", "Write the checksum of the image's commit to FILE")
 	f.Bool(&o.quiet, "quiet", "", "Show no progress")
 	f.Bool(&o.json, "json", "", "Write the result as JSON")
 	f.Progress()
@@ -54,9 +59,17 @@ func (o *pullOptions) run(ctx context.Context, env *cli.Env, args []string) erro
 		return fmt.Errorf("opening repo: %w", err)
 	}
 	defer repo.Close()
+	if o.check != "" {
+		return o.checkUpdate(ctx, env, repo, ref)
+	}
 	result, err := o.pull(ctx, env, repo, ref)
 	if err != nil {
 		return err
+	}
+	if o.digestFile != "" {
+		if err := durable.WriteFile(o.digestFile, []byte(result.Commit.String()), 0o644); err != nil {
+			return err
+		}
 	}
 	if o.json {
 		return env.JSON(result)
@@ -89,6 +102,12 @@ func (o *pullOptions) report(env *cli.Env, ref oci.Reference, r *importer.PullRe
 		return
 	}
 	env.Printf("layers already present: %d; layers needed: %d (%s)\n", r.Present, r.Fetched, cli.Size(uint64(r.Bytes)))
+	o.warn(env, r)
+	env.Printf("Wrote: %s => %s\n", ref, r.Commit)
+}
+
+// warn tells what of the image is not in the repository.
+func (o *pullOptions) warn(env *cli.Env, r *importer.PullResult) {
 	if len(r.Filtered) > 0 {
 		var counts []string
 		for _, name := range slices.Sorted(maps.Keys(r.Filtered)) {
@@ -99,5 +118,46 @@ func (o *pullOptions) report(env *cli.Env, ref oci.Reference, r *importer.PullRe
 	for _, path := range r.Special {
 		env.Warnf("Left out special file: /%s", path)
 	}
-	env.Printf("Wrote: %s => %s\n", ref, r.Commit)
+}
+
+// checkUpdate says what a pull would bring.
+func (o *pullOptions) checkUpdate(ctx context.Context, env *cli.Env, repo *ostreerepo.Repo, ref oci.Reference) error {
+	src, err := o.openSource(ctx, ref)
+	if err != nil {
+		return err
+	}
+	defer src.Close()
+	update, err := importer.Check(ctx, src, repo, ref, o.Platform)
+	if err != nil {
+		return err
+	}
+	if !update.Unchanged() {
+		if err := durable.WriteFile(o.check, update.Image.RawManifest, 0o644); err != nil {
+			return err
+		}
+	}
+	if o.json {
+		return env.JSON(checked{update.Image.Digest, update.Unchanged(), sum(update.Missing)})
+	}
+	if update.Unchanged() {
+		env.Printf("No changes in %s => %s\n", ref, update.Stored.Commit)
+		return nil
+	}
+	if update.Stored != nil {
+		c := &comparison{}
+		if err := c.layers(repo, importer.Compare(update.Stored.Manifest, update.Image.Manifest)); err != nil {
+			return err
+		}
+		c.print(env)
+	}
+	missing := sum(update.Missing)
+	env.Printf("layers already present: %d; layers needed: %d (%s)\n", len(update.Image.Manifest.Layers)-missing.Count, missing.Count, cli.Size(uint64(missing.Size)))
+	return nil
+}
+
+// checked is what pull --check prints with --json.
+type checked struct {
+	Digest    oci.Digest `json:"digest"`
+	Unchanged bool       `json:"unchanged"`
+	Fetch     layerSum   `json:"fetch"`
 }
