@@ -95,5 +95,8 @@ func (o *pullOptions) report(env *cli.Env, ref oci.Reference, r *importer.PullRe
 	for _, path := range r.Special {
 		env.Warnf("Left out special file: /%s", path)
 	}
+	for _, d := range r.Unrecognized {
+		env.Warnf("warning: layer %s was compressed by a program that is not known, so it can't be pushed as it was; --keep-blobs keeps it", d)
+	}
 	env.Printf("Wrote: %s => %s\n", ref, r.Commit)
 }
