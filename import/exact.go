@@ -43,16 +43,19 @@ const (
 func exactLayerRef(d oci.Digest) string { return exactLayerPrefix + escape(string(d)) }
 func exactImageRef(d oci.Digest) string { return exactImagePrefix + escape(string(d)) }
 
-// headSize is how much of a compressed layer is kept, in bytes, so that the
-// program that compressed it can be recognised.
-const headSize = 16 << 10
-
 // recording is the framing of a layer while that is read.
 type recording struct {
 	*tarsplit.Recorder
 	zip    *zstd.Encoder
 	file   *os.File // without a name
 	bodies []object.Checksum
+	start  []byte // of the tar, as much as a sample needs
+}
+
+// Write records bytes of the tar.
+func (rec *recording) Write(p []byte) (int, error) {
+	rec.start = append(rec.start, p[:min(len(p), oci.SampleTar-len(rec.start))]...)
+	return rec.Recorder.Write(p)
 }
 
 func newRecording(r *ostreerepo.Repo) (*recording, error) {
@@ -232,8 +235,23 @@ func (p *pull) exactly(ctx context.Context, l *Layer, read func(*ostreerepo.Tx, 
 		if err != nil {
 			return err
 		}
+		p.recognize(l, rec, blob)
 		return rec.put(tx, l, blob)
 	})
+}
+
+// recognize notes whether a layer can be given back as it was. Of one that was read as
+// a tar that can't be known.
+func (p *pull) recognize(l *Layer, rec *recording, blob *blobCopy) {
+	if p.KeepBlobs || blob == nil {
+		return
+	}
+	for range p.programs.Compressors(oci.NewSample(l.Descriptor, l.DiffID, blob.head, rec.start)) {
+		return
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.result.Unrecognized = append(p.result.Unrecognized, l.Descriptor.Digest)
 }
 
 // take gives away the copy of a layer that was read, or nothing if it was read as a tar
@@ -257,7 +275,7 @@ func (c *blobCopy) Write(p []byte) (int, error) {
 		}
 		return len(p), nil
 	}
-	c.head = append(c.head, p[:min(len(p), headSize-len(c.head))]...)
+	c.head = append(c.head, p[:min(len(p), oci.SampleHead-len(c.head))]...)
 	return len(p), nil
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"sync/atomic"
 
 	"github.com/klauspost/compress/zstd"
 	"github.com/treenail/treenail/format/object"
@@ -54,9 +53,10 @@ func total(layers []oci.Descriptor) (n int64) {
 
 // export is one Export.
 type export struct {
-	repo  *ostreerepo.Repo
-	sink  oci.Sink
-	meter *meter
+	repo     *ostreerepo.Repo
+	sink     oci.Sink
+	meter    *meter
+	programs oci.Recognizer
 }
 
 func (e *export) image(ctx context.Context, s *Stored) (oci.Digest, error) {
@@ -132,24 +132,32 @@ func (e *export) layer(ctx context.Context, d oci.Descriptor, diffID oci.DiffID)
 		defer f.Close()
 		return e.put(ctx, d, f)
 	}
-	var head []byte // none: the layer was read as a tar, so all compressors are tried
+	var head []byte // none: the layer was read as a tar
 	if _, ok := at.files[fileHead]; ok {
-		if head, err = at.read(fileHead, headSize); err != nil {
+		if head, err = at.read(fileHead, oci.SampleHead); err != nil {
 			return err
 		}
 	}
-	for _, c := range oci.Compressors(d, diffID) {
-		if ok, err := at.begins(ctx, c, head); err != nil {
-			return err
-		} else if !ok {
-			continue
+	start, err := at.start(ctx)
+	if err != nil {
+		return err
+	}
+	for c := range e.programs.Compressors(oci.NewSample(d, diffID, head, start)) {
+		if head == nil { // it can be any of them: nothing is written before it is known
+			r := at.compressed(ctx, c, diffID, d.Digest)
+			_, err := io.Copy(io.Discard, r)
+			if errors.Is(err, errOther) {
+				continue
+			}
+			if err != nil {
+				return err
+			}
 		}
-		sum := sha256.New()
-		if err := at.compress(ctx, c, sum, diffID); err != nil {
+		r := at.compressed(ctx, c, diffID, d.Digest)
+		err := e.put(ctx, d, r)
+		r.Close()
+		if !errors.Is(err, errOther) {
 			return err
-		}
-		if oci.Digest(fmt.Sprintf("sha256:%x", sum.Sum(nil))) == d.Digest {
-			return e.put(ctx, d, at.compressed(ctx, c, diffID))
 		}
 	}
 	return &UnknownCompressorError{d.Digest}
@@ -252,60 +260,46 @@ func (at *exactTree) compress(ctx context.Context, c oci.Compressor, w io.Writer
 	return err
 }
 
-// compressed is what compress writes, to be read.
-func (at *exactTree) compressed(ctx context.Context, c oci.Compressor, diffID oci.DiffID) io.Reader {
+// compressed is what compress writes, to be read. If that is not the blob with the
+// digest, errOther comes in place of the end.
+func (at *exactTree) compressed(ctx context.Context, c oci.Compressor, diffID oci.DiffID, want oci.Digest) io.ReadCloser {
 	r, w := io.Pipe()
-	go func() { w.CloseWithError(at.compress(ctx, c, w, diffID)) }()
+	go func() {
+		sum := sha256.New()
+		err := at.compress(ctx, c, io.MultiWriter(sum, w), diffID)
+		if err == nil && fmt.Sprintf("sha256:%x", sum.Sum(nil)) != string(want) {
+			err = errOther
+		}
+		w.CloseWithError(err)
+	}()
 	return r
 }
 
-// errHead ends the comparison with a head.
-var errHead = errors.New("head compared")
+var errOther = errors.New("another compressor made the layer")
 
-// begins reports whether a layer that c compressed begins with head.
-func (at *exactTree) begins(ctx context.Context, c oci.Compressor, head []byte) (bool, error) {
-	cmp := &headWriter{head: head}
-	zip, err := c.New(cmp)
-	if err != nil {
-		return false, err
+// start is how the tar of a layer begins.
+func (at *exactTree) start(ctx context.Context) ([]byte, error) {
+	w := &limitedBuffer{limit: oci.SampleTar}
+	err := at.tar(ctx, w)
+	if errors.Is(err, errFull) {
+		err = nil
 	}
-	err = at.tar(ctx, stopping{zip, cmp})
-	zip.Close()
-	if err != nil && !errors.Is(err, errHead) {
-		return false, err
-	}
-	return !cmp.differs, nil
+	return w.data, err
 }
 
-// headWriter compares what is written with a head, as far as that goes. It never
-// fails, because compressors that write from goroutines of their own do not take
-// errors well.
-type headWriter struct {
-	head    []byte
-	n       int
-	differs bool
-	over    atomic.Bool
+// limitedBuffer takes no more than limit bytes.
+type limitedBuffer struct {
+	data  []byte
+	limit int
 }
 
-func (h *headWriter) Write(p []byte) (int, error) {
-	if !h.over.Load() {
-		n := min(len(h.head)-h.n, len(p))
-		h.differs = !bytes.Equal(h.head[h.n:h.n+n], p[:n])
-		h.n += n
-		h.over.Store(h.differs || h.n == len(h.head))
+var errFull = errors.New("buffer is full")
+
+func (b *limitedBuffer) Write(p []byte) (int, error) {
+	n := min(len(p), b.limit-len(b.data))
+	b.data = append(b.data, p[:n]...)
+	if len(b.data) == b.limit {
+		return n, errFull
 	}
-	return len(p), nil
-}
-
-// stopping ends the tar once the comparison is over.
-type stopping struct {
-	zip io.Writer
-	cmp *headWriter
-}
-
-func (s stopping) Write(p []byte) (int, error) {
-	if s.cmp.over.Load() {
-		return 0, errHead
-	}
-	return s.zip.Write(p)
+	return n, nil
 }

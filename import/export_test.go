@@ -6,6 +6,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"os/exec"
 	"slices"
 	"testing"
 
@@ -30,6 +31,26 @@ func recompressed(t testing.TB, l layer, mediaType string, open func(io.Writer) 
 	return l
 }
 
+// by is a program that compresses its input. What it writes to is given all at Close.
+func by(name string, args ...string) func(io.Writer) (io.WriteCloser, error) {
+	return func(w io.Writer) (io.WriteCloser, error) {
+		cmd := exec.Command(name, args...)
+		cmd.Stdout = w
+		in, err := cmd.StdinPipe()
+		if err == nil {
+			err = cmd.Start()
+		}
+		return program{in, cmd}, err
+	}
+}
+
+type program struct {
+	io.WriteCloser
+	cmd *exec.Cmd
+}
+
+func (p program) Close() error { return errors.Join(p.WriteCloser.Close(), p.cmd.Wait()) }
+
 // Images come out as they went in, whoever compressed their layers.
 func TestExport(t *testing.T) {
 	src := source(t, false)
@@ -43,6 +64,11 @@ func TestExport(t *testing.T) {
 		"pgzip":       func(w io.Writer) (io.WriteCloser, error) { return pgzip.NewWriterLevel(w, -1) },
 		"ours":        func(w io.Writer) (io.WriteCloser, error) { return oci.NewLayerWriter(w, oci.Compression{}), nil },
 		"zstd":        func(w io.Writer) (io.WriteCloser, error) { return zstd.NewWriter(w) },
+		"gzip":        by("gzip", "-n"),
+		"gzip -1":     by("gzip", "-1"), // with a time in the header
+		"pigz":        by("pigz", "-p2"),
+		"zlib 6":      by("python3", "-c", "import sys,zlib; c=zlib.compressobj(6,8,31); d=sys.stdin.buffer.read(); sys.stdout.buffer.write(c.compress(d)+c.flush())"),
+		"zlib 9":      by("python3", "-c", "import sys,gzip; sys.stdout.buffer.write(gzip.compress(sys.stdin.buffer.read()))"),
 		"none":        nil,
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,16 +119,32 @@ func comesBack(t *testing.T, mode string, img *image, o importer.PullOptions) {
 	}
 }
 
+// flushing ends a block with each Write, as no program does.
+type flushing struct{ *gzip.Writer }
+
+func (f flushing) Write(p []byte) (int, error) {
+	n, err := f.Writer.Write(p[:len(p)/2])
+	if err == nil {
+		err = f.Flush()
+	}
+	if err != nil {
+		return n, err
+	}
+	m, err := f.Writer.Write(p[n:])
+	return n + m, err
+}
+
 func TestExportUnknownCompressor(t *testing.T) {
 	l := recompressed(t, fsLayer(t, "usr/", "usr/a=1"), oci.MediaTypeLayerGzip, func(w io.Writer) (io.WriteCloser, error) {
-		zip := gzip.NewWriter(w)
-		zip.Comment = "by hand"
-		return zip, nil
+		return flushing{gzip.NewWriter(w)}, nil
 	})
 	img := &image{plain: true, layers: []layer{l}}
 	r := newRepo(t, "archive")
-	_, err := importer.Pull(context.Background(), img.source(t), r, somewhere, importer.PullOptions{})
+	result, err := importer.Pull(context.Background(), img.source(t), r, somewhere, importer.PullOptions{})
 	ok(t, err)
+	if len(result.Unrecognized) != 1 {
+		t.Errorf("unrecognized %v", result.Unrecognized)
+	}
 	sink := newMemory()
 	err = export(t, r, sink)
 	if unknown := (*importer.UnknownCompressorError)(nil); !errors.As(err, &unknown) || sink.manifest != nil {

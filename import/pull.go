@@ -42,6 +42,10 @@ type PullResult struct {
 	Bytes     int64           `json:"bytesFetched"`  // of the fetched layers, as stored in the image
 	Filtered  map[string]int  `json:"filtered"`      // files left out of derived layers, by where they were
 	Special   []string        `json:"special"`       // devices and the like that were left out
+
+	// Unrecognized are layers that were fetched and can't be given back as they
+	// were, because what compressed them is not known, see Export.
+	Unrecognized []oci.Digest `json:"unrecognized"`
 }
 
 // Pull brings any image into a repository, as ostree-ext stores images: a commit
@@ -83,6 +87,8 @@ type pull struct {
 	img    *oci.Image
 	plan   *Plan
 	result *PullResult
+
+	programs oci.Recognizer
 
 	keepAll bool       // derived layers keep directories of any name at the top
 	mu      sync.Mutex // guards result

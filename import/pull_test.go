@@ -5,9 +5,12 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"io"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-cmp/cmp"
 	"github.com/treenail/treenail/format/object"
@@ -206,6 +209,20 @@ func TestPullLabels(t *testing.T) {
 	}
 }
 
+// lateSource has one blob only when it is ready.
+type lateSource struct {
+	oci.Source
+	late  oci.Digest
+	ready func() bool
+}
+
+func (s lateSource) Blob(ctx context.Context, d oci.Descriptor) (io.ReadCloser, error) {
+	for d.Digest == s.late && ctx.Err() == nil && !s.ready() {
+		time.Sleep(time.Millisecond)
+	}
+	return s.Source.Blob(ctx, d)
+}
+
 // A pull that fails keeps the layers it has; the next one fetches the rest.
 func TestPullResumes(t *testing.T) {
 	src := source(t, false)
@@ -217,7 +234,11 @@ func TestPullResumes(t *testing.T) {
 		d.Digest, d.Size = digest(compress(t, layers[4].tar)), int64(len(compress(t, layers[4].tar)))
 	}
 	r := newRepo(t, "archive")
-	_, err := importer.Pull(context.Background(), broken.source(t), r, somewhere, importer.PullOptions{})
+	late := lateSource{broken.source(t), digest(compress(t, layers[4].tar)), func() bool {
+		done, err := filepath.Glob(r.Path() + "/refs/heads/ostree/container/blob/*")
+		return err != nil || len(done) >= 3
+	}}
+	_, err := importer.Pull(context.Background(), late, r, somewhere, importer.PullOptions{})
 	if digestErr := (*oci.DigestError)(nil); !errors.As(err, &digestErr) {
 		t.Fatalf("a truncated layer: %v", err)
 	}

@@ -118,6 +118,9 @@ func (o *pullOptions) warn(env *cli.Env, r *importer.PullResult) {
 	for _, path := range r.Special {
 		env.Warnf("Left out special file: /%s", path)
 	}
+	for _, d := range r.Unrecognized {
+		env.Warnf("warning: layer %s was compressed by a program that is not known, so it can't be pushed as it was; --keep-blobs keeps it", d)
+	}
 }
 
 // checkUpdate says what a pull would bring.
