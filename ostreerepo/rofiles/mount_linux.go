@@ -64,7 +64,7 @@ func mount(dir *os.File, mountpoint string, o Options, s *settings) (*fuse.Serve
 		options = s.data
 	}
 	top := &node{r: &root{dir: dir, copyUp: o.CopyUp}}
-	server, err := fs.Mount(absolute, top, &fs.Options{
+	server, err := serve(absolute, top, &fs.Options{
 		EntryTimeout: &s.entryTimeout, AttrTimeout: &s.attrTimeout, NegativeTimeout: s.negativeTimeout,
 		NullPermissions: true,
 		MountOptions: fuse.MountOptions{
@@ -78,6 +78,21 @@ func mount(dir *os.File, mountpoint string, o Options, s *settings) (*fuse.Serve
 		err = errors.New(strings.TrimSpace(err.Error()))
 	}
 	return server, absolute, err
+}
+
+// serve is fs.Mount, but for a directory that is unmounted while it is being mounted:
+// that is no error, and the server ends at once.
+func serve(mountpoint string, top fs.InodeEmbedder, o *fs.Options) (*fuse.Server, error) {
+	server, err := fuse.NewServer(fs.NewNodeFS(top, o), mountpoint, &o.MountOptions)
+	if err != nil {
+		return nil, err
+	}
+	go server.Serve()
+	err = server.WaitMount()
+	if errors.Is(err, unix.ENOENT) || errors.Is(err, unix.ENOTCONN) || errors.Is(err, unix.ECONNABORTED) {
+		err = nil
+	}
+	return server, err
 }
 
 // cause is a system call's error without the path, which the caller adds.

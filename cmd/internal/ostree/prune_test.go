@@ -113,14 +113,14 @@ func TestPruneMeeting(t *testing.T) {
 	for i := range 9 {
 		must(t, "commit", "--repo=repo", "-b", "x", fmt.Sprintf("--timestamp=@%d", i), tree)
 	}
-	must(t, "refs", "--repo=repo", "--create=a", "x")
+	must(t, "refs", "--repo=repo", "--create=w", "x")
 	must(t, "refs", "--repo=repo", "--create=y", "x^^")
 	for _, test := range []struct{ args, want string }{
-		{"--retain-branch-depth=a=7 --retain-branch-depth=x=8 --depth=0", "9"},
-		{"--retain-branch-depth=a=7 --depth=0", "8"},
+		{"--retain-branch-depth=w=7 --retain-branch-depth=x=8 --depth=0", "9"},
+		{"--retain-branch-depth=w=7 --depth=0", "8"},
 		{"--refs-only --depth=3", "6"},
-		{"--retain-branch-depth=a=4 --keep-younger-than=@9", "5"},
-		{"--retain-branch-depth=x=0 --retain-branch-depth=a=0 --keep-younger-than=@5", "4"},
+		{"--retain-branch-depth=w=4 --keep-younger-than=@9", "5"},
+		{"--retain-branch-depth=x=0 --retain-branch-depth=w=0 --keep-younger-than=@5", "4"},
 	} {
 		must(t, append([]string{"prune", "--repo=repo"}, strings.Fields(test.args)...)...)
 		if out := must(t, "prune", "--repo=repo", "--commit-only"); !strings.HasPrefix(out, "Total (commit only) objects: "+test.want+"\n") {
