@@ -82,7 +82,7 @@ func listCommands(w io.Writer, title string, cmds []*cobra.Command) {
 	fmt.Fprintf(w, "\n%s:\n", title)
 	for _, c := range cmds {
 		if !c.Hidden {
-			fmt.Fprintf(w, "  %-*s%s\n", commandColumn, c.Name(), c.Short)
+			fmt.Fprintf(w, "  %-*s %s\n", commandColumn-1, c.Name(), c.Short)
 		}
 	}
 }
